@@ -1,0 +1,1 @@
+"""The README's story, played on real data by `make run`."""

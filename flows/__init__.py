@@ -1,0 +1,1 @@
+"""Prefect: order, retries, time-outs, artifacts. The only place that imports it."""

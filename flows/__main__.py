@@ -1,0 +1,64 @@
+"""`python -m flows retrain WORKLOAD`: run a flow against the server of PREFECT_API_URL, or against one of our own.
+
+A server of our own must outlive the flow's process, whose last lines and states are sent when it ends. So this process keeps
+the server and starts the flow in a second one; both end with it, however it ends.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from flows.server import prefect_server
+from gristmill.ground.errors import GristmillError
+from gristmill.ground.lifetime import dying_with_caller
+from gristmill.runs.repository import Repository
+from gristmill.runs.workspace import check_can_turn
+
+
+def main() -> int:
+    """Run the flow; exit code 0 for every verdict, 1 for a fault, 130 when stopped by hand."""
+    parser = argparse.ArgumentParser(prog="python -m flows")
+    parser.add_argument("flow", choices=["retrain"])
+    parser.add_argument("workload")
+    parser.add_argument("--reason", default="a person asked")
+    parser.add_argument("--code", default="HEAD", help="the commit whose code runs")
+    args = parser.parse_args()
+    try:
+        repository = Repository(Path.cwd())
+        check_can_turn(repository, args.workload, args.code)  # before a server is started for nothing
+        is_served = "PREFECT_API_URL" in os.environ
+        with prefect_server(repository.state, lambda line: print(line, flush=True)):
+            return _retrain(args, repository) if is_served else _in_a_process_of_its_own()
+    except GristmillError as error:
+        print(f"gristmill: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nstopped; `gristmill run {args.workload}` goes on where it was", file=sys.stderr)
+        return 130
+
+
+def _in_a_process_of_its_own() -> int:
+    command = [*dying_with_caller(), sys.executable, "-m", "flows", *sys.argv[1:]]
+    with subprocess.Popen(command) as process:
+        signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the flow as well, which ends in order
+        return process.wait()
+
+
+def _retrain(args: argparse.Namespace, repository: Repository) -> int:
+    from flows.retrain import retrain
+
+    state = retrain(args.workload, args.reason, args.code, str(repository.here), return_state=True)
+    if not state.is_completed():
+        error = state.result(raise_on_failure=False)
+        told = error if isinstance(error, GristmillError) else f"{state.name}: {state.message}"
+        print(f"gristmill: {told}", file=sys.stderr)
+        return 1
+    print(f"{state.name}: {state.message}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The outside tools, one module each, whose errors become ours."""

@@ -1,0 +1,234 @@
+"""`gristmill`: a person's way in. Each verb is one thing the mill does; `gristmill VERB --help` says what it needs.
+
+Everything heavy is imported by the verb that uses it, so that `gristmill --help` answers at once.
+"""
+
+import errno
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gristmill.ground.errors import GristmillError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.table import Table
+
+    from gristmill.runs.repository import Repository
+
+app = typer.Typer(
+    help="Every batch of data that lands is milled into a better model in production, or stopped at a gate with a reason.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+WorkloadArgument = Annotated[str, typer.Argument(metavar="WORKLOAD", help="Its name in params.yaml.")]
+ReasonOption = Annotated[str, typer.Option(help="Why; it stands in the history for good.")]
+
+
+@app.command()
+def land(
+    workload: WorkloadArgument,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE", help="One batch's files, or their folder.")
+    ] = None,
+    benchmark: Annotated[
+        bool, typer.Option("--benchmark", help="A published test set: reported, never trained or gated on.")
+    ] = False,
+) -> None:
+    """Land files as one batch; without files, the workload's declared sources."""
+    from gristmill.runs.landing import land as land_files
+    from gristmill.runs.sourcing import land_sources
+
+    repository = _repository()
+    if not files:
+        land_sources(repository, repository.workload(workload), _say)
+        return
+    landed = land_files(repository, repository.workload(workload), files, "benchmark" if benchmark else "train")
+    what = "landed" if landed.is_new else "had landed before; nothing changed:"
+    _say(f"{workload}: {what} batch {landed.manifest.batch}, {len(landed.manifest.parts)} files")
+
+
+@app.command()
+def run(
+    workload: WorkloadArgument,
+    reason: ReasonOption = "a person asked",
+    code: Annotated[str, typer.Option(help="The commit whose code runs.")] = "HEAD",
+) -> None:
+    """Turn the mill once: every stage that is stale, the verdict, and the promotion that it allows."""
+    repository = _repository()
+    paths = filter(None, [str(repository.here / "src"), str(repository.here), os.environ.get("PYTHONPATH")])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    os.chdir(repository.here)
+    command = [sys.executable, "-m", "flows", "retrain", workload, "--reason", reason, "--code", code]
+    sys.stdout.flush()
+    os.execve(sys.executable, command, environment)  # noqa: S606 - the flow takes this process's place, and its signals
+
+
+@app.command()
+def pull() -> None:
+    """Bring the mill's state (data, models, reports, dvc.lock) into your tree; `dvc repro` then finds nothing to do."""
+    from gristmill.runs.pulling import pull as pull_state
+
+    for line in pull_state(_repository()):
+        _say(line)
+
+
+@app.command()
+def status() -> None:
+    """Every workload on one screen: what is in production, since when, the last verdict, data waiting, frozen or not."""
+    from gristmill.runs.status import read_status, status_table
+
+    statuses = read_status(_repository())
+    _show(lambda width: status_table(statuses, width))
+
+
+@app.command()
+def versions(workload: WorkloadArgument) -> None:
+    """The versions of a workload's model, newest first."""
+    from gristmill.registry.promotion import read_production
+    from gristmill.registry.tables import versions_table
+    from gristmill.registry.versions import read_versions
+
+    repository = _repository()
+    repository.check_known(workload)
+    made = read_versions(repository.git, workload)
+    if not made:
+        _say(f"{workload} has no version yet: `gristmill run {workload}` makes one from what has landed")
+        return
+    production = read_production(repository.mill, workload)
+    _show(lambda width: versions_table(made, production, width))
+
+
+@app.command()
+def history(
+    workload: Annotated[str | None, typer.Argument(metavar="[WORKLOAD]", help="All workloads when left out.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only so many events, the newest.")] = None,
+) -> None:
+    """What happened: every landing, run, promotion and rollback, newest first."""
+    from gristmill.registry.history import read_history
+    from gristmill.registry.tables import history_table
+
+    repository = _repository()
+    if workload:
+        repository.check_known(workload)
+    events = read_history(repository.mill, workload)[:last]
+    if not events:
+        _say("nothing has happened yet: `gristmill land WORKLOAD` begins")
+        return
+    _show(lambda width: history_table(events, width))
+
+
+@app.command()
+def promote(
+    workload: WorkloadArgument,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="As `gristmill versions` lists it.")],
+    reason: ReasonOption,
+) -> None:
+    """Put a version into production, on your word."""
+    from gristmill.registry.promotion import promote as put_into_production
+
+    repository = _repository()
+    repository.check_known(workload)
+    promoted = put_into_production(repository.mill, workload, version, reason, repository.git.actor())
+    _say(f"{workload} {promoted.version} is in production")
+    _deploy(repository, workload)
+
+
+@app.command()
+def rollback(workload: WorkloadArgument, reason: ReasonOption = "a person asked") -> None:
+    """Put the previous version back into production, bar the present one, and freeze automatic promotion."""
+    from gristmill.registry.promotion import rollback as roll_back
+
+    repository = _repository()
+    repository.check_known(workload)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    left, target = roll_back(repository.mill, workload, reason, repository.git.actor(), now)
+    _say(f"{workload} {target.version} is in production again; {left.version} will not come back by itself")
+    _say(f"automatic promotion is frozen until `gristmill resume {workload}`")
+    _deploy(repository, workload)
+
+
+@app.command()
+def resume(workload: WorkloadArgument) -> None:
+    """Let the gate promote by itself again, after a rollback."""
+    from gristmill.registry.promotion import resume as thaw
+
+    repository = _repository()
+    repository.check_known(workload)
+    thaw(repository.mill, workload, repository.git.actor())
+    _say(f"automatic promotion of {workload} is on again")
+
+
+@app.command()
+def serve(
+    workload: WorkloadArgument,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On the loopback interface; 0 takes a free one.")] = 3000,
+) -> None:
+    """Serve the version in production; a promotion or rollback is picked up without a restart."""
+    from gristmill.runs.deployment import champion_bundle
+    from gristmill.serving.command import serve_until_stopped
+
+    repository = _repository()
+    repository.check_known(workload)
+    bundle = champion_bundle(repository, workload, _say)
+    sys.exit(
+        serve_until_stopped(
+            bundle, repository.serving(workload), port, lambda address: _say(f"{workload} answers at {address}")
+        )
+    )
+
+
+@app.command()
+def pin() -> None:
+    """Declare the installed libraries in versions.yaml; the stages that they decide will run again."""
+    from gristmill.runs.pinning import pin_versions
+
+    for line in pin_versions(_repository().here):
+        _say(line)
+
+
+def main() -> None:
+    """Run a verb; what a person can mend is one sentence on stderr and exit code 1."""
+    try:
+        app()
+    except GristmillError as error:
+        print(f"gristmill: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        print(f"gristmill: {error.filename or 'a file'} cannot be written or read: {error.strerror}.", file=sys.stderr)
+        sys.exit(1)
+
+
+def _repository() -> "Repository":
+    from gristmill.runs.repository import Repository
+
+    return Repository(Path.cwd())
+
+
+def _deploy(repository: "Repository", workload: str) -> None:
+    from gristmill.runs.deployment import deploy_champion
+
+    deploy_champion(repository, workload, _say)
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+
+
+def _show(table: "Callable[[int | None], Table]") -> None:
+    from rich.console import Console
+
+    console = Console()
+    if console.is_terminal or "COLUMNS" in os.environ:
+        console.print(table(console.width))
+    else:  # through a pipe: one line for each row, however long
+        Console(width=10_000).print(table(None), crop=False)

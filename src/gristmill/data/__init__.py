@@ -1,0 +1,1 @@
+"""Sources, landing and batches: how bytes come in, and how they are kept."""

@@ -1,0 +1,130 @@
+"""The manifest of a landed batch, and the decisions that lie beside it.
+
+    data/<w>/landing/<yyyy-mm>/<batch>/manifest.json   what landed: role, parts, hashes, origin
+    data/<w>/landing/<yyyy-mm>/<batch>/0001-drop.json  what a person or a model decided about it, in order
+
+Both are immutable: landing is append-only, and everything behind it is a pure function of it.
+"""
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gristmill.ground.errors import GristmillError
+from gristmill.ground.files import read_json
+
+Role = Literal["train", "benchmark"]
+
+DECISION_FILES = "[0-9][0-9][0-9][0-9]-*.json"
+"""What the decisions beside a batch are called, in their order; no part may be called so."""
+
+
+class LandedFileError(GristmillError):
+    """A file of the mill's own, beside a landed batch, that cannot be read."""
+
+    def __init__(self, path: Path, kind: str, problems: list[str]) -> None:
+        super().__init__(path, kind, problems)
+
+    def __str__(self) -> str:
+        path, kind, problems = self.args
+        path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        mend = {
+            "manifest": "What landed never changes: remove the batch's folder and bring it again (`gristmill pull`).",
+            "decision": "Correct the file or remove it; no batch of this workload is judged until then.",
+        }[kind]
+        return f"{path} cannot be read as a {kind}: {'; '.join(problems)}. {mend}"
+
+
+class Part(BaseModel):
+    """One file of a batch, as received."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    sha256: str
+    size: int
+
+
+class Manifest(BaseModel):
+    """What landed as one unit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    batch: str
+    """16 hexadecimal digits: the hash of the parts and the role."""
+    role: Role
+    """`train` feeds train, validation and holdout; `benchmark` is a published test set, reported and never trained on."""
+    parts: tuple[Part, ...]
+    origin: str
+    licence: str = ""
+    terms: str = ""
+
+
+class Decision(BaseModel):
+    """What was decided about a batch or some of its rows; the newest wins."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    decision: Literal["release", "drop", "withhold", "revert", "correct"]
+    """release: admit in spite of the reasons; drop: never admit; withhold: keep out until released; revert: take an
+    admitted batch out again; correct: give rows another target."""
+    actor: str
+    reason: str
+    at: datetime
+    rows: tuple[str, ...] | None = None
+    """record_ids, or None for the whole batch."""
+    targets: dict[str, str | int | float] | None = None
+    """record_id to its new target, for `correct`."""
+
+
+class LandedBatch(BaseModel):
+    """A batch where it lies."""
+
+    model_config = ConfigDict(frozen=True)
+    folder: Path
+    manifest: Manifest
+    decisions: tuple[Decision, ...]
+    """Oldest first."""
+
+    @property
+    def parts(self) -> list[Path]:
+        """The files of the batch, in the manifest's order."""
+        return [self.folder / part.name for part in self.manifest.parts]
+
+
+Content = TypeVar("Content", bound=BaseModel)
+
+
+def batch_id(role: Role, parts: list[Part]) -> str:
+    """The identity of a batch: the same bytes in the same role are the same batch, whatever the files are called."""
+    content = "\n".join([role, *sorted(part.sha256 for part in parts)])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def read_landing(landing: Path) -> list[LandedBatch]:
+    """Every batch under a workload's landing folder, ordered by batch id, so that no result depends on when it landed.
+
+    Raises:
+        LandedFileError: a manifest or a decision is malformed.
+    """
+    batches = []
+    for path in landing.glob("*/*/manifest.json"):
+        decided = sorted(path.parent.glob(DECISION_FILES))
+        batches.append(
+            LandedBatch(
+                folder=path.parent,
+                manifest=_read(path, Manifest, "manifest"),
+                decisions=tuple(_read(file, Decision, "decision") for file in decided),
+            )
+        )
+    return sorted(batches, key=lambda batch: batch.manifest.batch)
+
+
+def _read(path: Path, content: type[Content], kind: str) -> Content:
+    try:
+        return content.model_validate(read_json(path))
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}" for one in error.errors()]
+        raise LandedFileError(path, kind, problems) from error
+    except ValueError as error:  # JSON, or the encoding of its text
+        raise LandedFileError(path, kind, [f"it is not JSON ({error})"]) from error

@@ -1,0 +1,1 @@
+"""Metrics, comparison and gates: what makes a model good enough, and surely not worse."""

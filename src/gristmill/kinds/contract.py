@@ -1,0 +1,86 @@
+"""What every kind gives: four phases, each a package that is loaded by name.
+
+    records   bytes as landed -> a table of rows            (ingest)
+    tensors   rows -> the model's inputs and targets        (prepare, evaluate, package)
+    network   inputs -> what is learnt                      (train)
+    answers   a request -> rows to be answered              (the service)
+
+A stage that needs a phase imports `gristmill.kinds.<kind>.<phase>`, so a new kind changes no stage.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    import torch
+
+    from gristmill.data.batches import BatchTable
+    from gristmill.ground.settings import Settings
+
+    Columns = dict[str, "np.ndarray[Any, Any]"]
+    """Payload columns by name, all of one length."""
+
+
+class Records(Protocol):
+    """How the bytes of a batch become rows."""
+
+    IngestSettings: "type[Settings]"
+
+    def read(self, parts: list[Path], settings: Any, batch: str) -> "BatchTable":
+        """Read the parts of a batch. Never raises on data: what cannot be read becomes a problem of its row or batch."""
+
+    def count_rows(self, parts: list[Path], settings: Any) -> int:
+        """Count rows from the bytes by another way than `read`, which must make exactly as many."""
+
+
+class Tensors(Protocol):
+    """How rows become what a model takes."""
+
+    PrepareSettings: "type[Settings]"
+
+    def contract(self, settings: Any) -> dict[str, Any]:
+        """What a model of this workload is asked and what it answers: kind, task, classes, inputs, schema."""
+
+    def columns(self, rows: "pa.Table", contract: dict[str, Any]) -> "Columns":
+        """The payload of rows as numpy.
+
+        Raises:
+            KeyError: the rows lack a column of the contract.
+        """
+
+    def encode(self, columns: "Columns", contract: dict[str, Any]) -> "Columns":
+        """The model's inputs by name; the same code in training, evaluation and serving."""
+
+    def targets(self, rows: "pa.Table", contract: dict[str, Any]) -> "np.ndarray[Any, Any]":
+        """Class index, int64 [N], or the number to be predicted, float32 [N]."""
+
+
+class Network(Protocol):
+    """What is learnt."""
+
+    NetworkSettings: "type[Settings]"
+
+    def build(
+        self, contract: dict[str, Any], settings: Any, train_inputs: "dict[str, torch.Tensor]"
+    ) -> "torch.nn.Module":
+        """A network whose forward takes the contract's inputs in order; normalisation is inside it."""
+
+    def augment(
+        self, inputs: "dict[str, torch.Tensor]", settings: Any, generator: "torch.Generator"
+    ) -> "dict[str, torch.Tensor]":
+        """One batch, varied in ways that leave its targets true."""
+
+
+class Answers(Protocol):
+    """What may be asked."""
+
+    def parse(self, request: Any, contract: dict[str, Any]) -> "Columns":
+        """Decoded JSON as payload columns, or an error whose sentence goes to the caller."""
+
+    def schema(self, contract: dict[str, Any]) -> dict[str, Any]:
+        """JSON Schema of a request."""
+
+    def example(self, contract: dict[str, Any]) -> dict[str, Any]:
+        """A request that fits the schema."""

@@ -1,0 +1,1 @@
+"""The kind `images`: grey pictures of one size, each with one label."""

@@ -1,0 +1,1 @@
+"""What the data must satisfy, and what becomes of rows that do not."""

@@ -1,0 +1,188 @@
+"""The verdict on one batch: which rows are good, which are kept with reasons, and whether the batch stands as a whole.
+
+    rows      what ingest could not read in a row, and critical expectations of rows, cost those rows alone
+    batch     its structure, critical expectations about the batch, expectations that could not be evaluated, and a share
+              of bad rows above `max_bad_rows` cost the whole batch
+    mostly    an expectation of rows with `mostly` is both: the rows it names are kept out, and the batch too where more
+              rows break it than it tolerates
+Warnings and infos are only reported. Rows that a decision keeps out are not looked at; rows that a person released are
+admitted in spite of reasons, unless a value that the suite calls `needed` is empty: nothing could be learnt from them.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gristmill.quality.decisions import Standing, fitted
+from gristmill.quality.reasons import Positions, Reason, batch_fault, row_fault
+from gristmill.quality.statuses import Status, Statuses
+from gristmill.quality.structure import Structure
+from gristmill.quality.suite import Suite
+
+_ROW_NUMBER = r", row \d+: "
+
+
+class Outcome(NamedTuple):
+    """What one expectation found in a table."""
+
+    expectation: int
+    """Its position in the suite."""
+    success: bool
+    raised: bool = False
+    """It could not be evaluated; this counts against the batch."""
+    positions: Positions | None = None
+    """The rows that break it, rising; None for an expectation about the table as a whole."""
+    observed: object = None
+    """The figure it looked at, where there is one."""
+
+
+class Verdict(NamedTuple):
+    """One batch, judged by itself."""
+
+    statuses: Statuses
+    whole: bool
+    """Quarantined as a whole, not for single rows."""
+    reasons: list[Reason]
+    targets: dict[int, object]
+    """Corrected targets by position, of the column's type."""
+
+
+Check = Callable[[pa.Table, list[int]], list[Outcome]]
+"""Ask the expectations at these positions of the suite about these rows."""
+
+
+def judge(
+    rows: pa.Table, structure: Structure, standing: Standing, suite: Suite, max_bad_rows: float, check: Check
+) -> Verdict:
+    """Judge one batch.
+
+    Args:
+        rows: record_id, target, problems, and the columns that the suite reads, as far as they are there once.
+        structure: the judgement of its shape.
+        standing: its decisions.
+        suite: what is expected.
+        max_bad_rows: the share of bad rows above which the whole batch is quarantined.
+        check: asks Great Expectations.
+    """
+    targets, misfits = _corrected(rows, standing)
+    rows = with_targets(rows, targets)
+    looked_at = np.flatnonzero(standing.kept_out == Status.ADMITTED)
+    useless = np.zeros(len(rows), dtype=np.bool_)
+    reasons = [] if len(rows) and not len(looked_at) else list(structure.reasons)
+    if len(looked_at):
+        reasons += (problems := _problems(rows, looked_at))
+        unread = _together([reason.positions for reason in problems if reason.positions is not None])
+        if len(misfits):
+            reasons.append(Reason("corrected to a value of another type", "critical", misfits, suite.called("target")))
+            unread = np.union1d(unread, misfits)
+        for name, empty in _needed_but_empty(rows, suite, structure).items():
+            useless |= empty
+            if len(where := np.setdiff1d(np.intersect1d(np.flatnonzero(empty), looked_at), unread)):
+                reasons.append(Reason("empty", "critical", where, suite.called(name)))
+        asked = [i for i, entry in enumerate(suite.expectations) if structure.sound.issuperset(entry.columns)]
+        readable = [name for name in rows.column_names if name in structure.sound and name != "problems"]
+        for outcome in check(rows.select(readable).take(pa.array(looked_at)), asked):
+            reasons += _found(outcome, suite, looked_at, unread)
+
+    bad = np.zeros(len(rows), dtype=np.bool_)
+    bad[_together([r.positions for r in reasons if r.severity == "critical" and r.positions is not None])] = True
+    rescued = standing.released & ~useless
+    if (standing.released & bad & useless).any():
+        text = "released, but a value that is needed is empty"
+        reasons.append(
+            Reason(text, "critical", np.flatnonzero(standing.released & bad & useless), verb=("was", "were"))
+        )
+    bad &= ~rescued
+    if (n_bad := int(bad.sum())) > max_bad_rows * len(looked_at):
+        text = (
+            f"{n_bad} of {len(looked_at)} rows are bad, more than the share of {max_bad_rows:g} that a batch may have"
+        )
+        reasons.append(Reason(text, "critical"))
+    whole = any(reason.positions is None and reason.severity == "critical" for reason in reasons)
+
+    statuses = standing.kept_out.copy()
+    statuses[bad] = Status.QUARANTINED
+    if whole:
+        statuses[(standing.kept_out == Status.ADMITTED) & ~rescued] = Status.QUARANTINED
+    return Verdict(statuses, whole, reasons + standing.reasons, targets)
+
+
+def _corrected(rows: pa.Table, standing: Standing) -> tuple[dict[int, object], Positions]:
+    """Corrected targets by position (None where they do not fit), and the positions of those that do not."""
+    column = rows.schema.field("target").type
+    targets = {position: fitted(standing.corrections[position].target, column) for position in standing.corrections}
+    misfits = sorted(p for p, target in targets.items() if target is None and not standing.kept_out[p])
+    return targets, np.array(misfits, dtype=np.int64)
+
+
+def with_targets(rows: pa.Table, targets: dict[int, object]) -> pa.Table:
+    """The rows, with corrected targets by position."""
+    if not targets:
+        return rows
+    column = rows.schema.get_field_index("target")
+    values = rows.column("target").to_pylist()
+    for position, target in targets.items():
+        values[position] = target
+    declared = rows.schema.field(column).type
+    corrected = pa.array(values, None if pa.types.is_null(declared) else declared)
+    return rows.set_column(column, "target", corrected)
+
+
+def _problems(rows: pa.Table, looked_at: Positions) -> list[Reason]:
+    """What ingest could not read, the rows of each problem together."""
+    column = rows.column("problems").combine_chunks()
+    parents, problems = pc.list_parent_indices(column), pc.list_flatten(column)
+    if not len(problems):
+        return []
+    positions = parents.to_numpy(zero_copy_only=False).astype(np.int64)
+    # "german.csv, row 7: ..." names one row; without its number, equal problems are one reason for all their rows
+    named = pc.replace_substring_regex(problems, _ROW_NUMBER, ": ").dictionary_encode()
+    codes = named.indices.to_numpy(zero_copy_only=False)
+    reasons = []
+    for code, problem in enumerate(named.dictionary.to_pylist()):
+        where = np.intersect1d(positions[codes == code], looked_at)
+        if len(where):
+            reasons.append(Reason(problem, "critical", where, verb=("cannot be read:", "cannot be read:")))
+    return reasons
+
+
+def _found(outcome: Outcome, suite: Suite, looked_at: Positions, unread: Positions) -> list[Reason]:
+    """The reasons that one expectation gives; `unread` rows are not blamed again for being empty."""
+    entry = suite.expectations[outcome.expectation]
+    subject = ", ".join(suite.called(name) for name in entry.columns[:1])
+    if outcome.raised:
+        words = entry.type.removeprefix("expect_").replace("_", " ")
+        return [Reason(f"'{words}' cannot be evaluated on these values", entry.severity, None, subject)]
+    if outcome.positions is None:
+        if outcome.success:
+            return []
+        return [Reason(batch_fault(entry, outcome.observed), entry.severity, None, subject, notes=entry.notes)]
+    where = looked_at[outcome.positions]
+    if entry.type == "expect_column_values_to_not_be_null":
+        where = np.setdiff1d(where, unread)
+    reasons = []
+    if len(where):
+        reasons.append(Reason(row_fault(entry, suite), entry.severity, where, subject, notes=entry.notes))
+    if entry.tolerates_rows and not outcome.success:
+        tolerated = f"{1 - float(entry.kwargs['mostly']):.4g}"
+        text = f"more rows than the tolerated share of {tolerated} are {row_fault(entry, suite)}"
+        reasons.append(Reason(text, entry.severity, None, subject))
+    return reasons
+
+
+def _needed_but_empty(rows: pa.Table, suite: Suite, structure: Structure) -> dict[str, npt.NDArray[np.bool_]]:
+    """For each needed column that was read, the rows where it is empty; a target is always needed."""
+    needed = dict.fromkeys(["target", *(name for name, column in suite.meta.columns.items() if column.needed)])
+    return {
+        name: rows.column(name).is_null(nan_is_null=True).to_numpy()
+        for name in needed
+        if name in rows.column_names and name in structure.sound
+    }
+
+
+def _together(positions: list[Positions]) -> Positions:
+    return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *positions]))

@@ -1,0 +1,1 @@
+"""The mill branch: data versions, runs, model versions and aliases, in git."""

@@ -1,0 +1,1 @@
+"""One turn of the mill: a tree of its own, its stages, its record and its promotion."""

@@ -1,0 +1,197 @@
+"""Landing: bytes become a batch on `mill`, as received, once, and for good.
+
+Landings never wait for a run and never for each other: each works in a worktree of its own, and the loser of a race adds
+its batch to the winner's.
+"""
+
+import errno
+import secrets
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+from gristmill.adapters.dvc import Dvc, DvcError
+from gristmill.data.manifest import DECISION_FILES, Manifest, Part, Role, batch_id
+from gristmill.ground.errors import GristmillError
+from gristmill.ground.files import file_sha256, sync, write_json
+from gristmill.ground.workload import Workload
+from gristmill.registry.aliases import Barred, frozen_file
+from gristmill.registry.mill import Change
+from gristmill.runs.repository import Repository
+from gristmill.runs.workspace import sweep, worktree
+
+
+class LandingError(GristmillError):
+    """A batch could not land; its files are where they were."""
+
+
+class Landed(NamedTuple):
+    """What became of a landing."""
+
+    manifest: Manifest
+    is_new: bool
+    """False when the same batch had landed before; then no commit was made."""
+    commit: str | None
+
+
+def land(
+    repository: Repository,
+    workload: Workload,
+    files: Sequence[Path],
+    role: Role = "train",
+    origin: str = "",
+    licence: str = "",
+    terms: str = "",
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Landed:
+    """Land files as one batch: copied, hashed, added to the cache, and committed on `mill`.
+
+    Args:
+        repository: whose mill.
+        workload: for whom.
+        files: the parts; a folder stands for the files in it.
+        role: `train`, or `benchmark` for a published test set.
+        origin: where the bytes came from; the files' own names when empty.
+        licence: under what licence, if known.
+        terms: what else must be kept in mind.
+        now: the clock that names the month's folder.
+
+    Raises:
+        LandingError: a file is missing, empty of parts, changed while it was read, or the disk is full.
+        NoCommitError: the repository has no commit yet.
+    """
+    repository.git.commit_of("HEAD")
+    sweep(repository)
+    parts = _parts(files)
+    manifest = _manifest(parts, role, origin, licence, terms)
+    tip = repository.mill.begin()
+    if _has_landed(repository, workload, manifest.batch, tip):
+        return Landed(manifest, False, None)
+    name = f"land-{workload.name}-{secrets.token_hex(4)}"
+    try:
+        with worktree(repository, name, tip) as tree:
+            folder = f"data/{workload.name}/landing/{now():%Y-%m}/{manifest.batch}"
+            _copy(parts, manifest, tree / folder)
+            commit = repository.mill.commit(lambda at: _change(repository, workload, tree, folder, manifest, at))
+    except (OSError, DvcError) as error:
+        _forget(repository, name)
+        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+            raise LandingError(
+                "the disk is full: nothing landed, the files are where they were. Free some space."
+            ) from error
+        raise LandingError(f"nothing landed, the files are where they were: {error}") from error
+    except BaseException:
+        _forget(repository, name)
+        raise
+    return Landed(manifest, commit is not None, commit)
+
+
+def _forget(repository: Repository, name: str) -> None:
+    """A failed landing leaves nothing worth looking at: its files are still where they came from."""
+    path = repository.state / "worktrees" / name
+    repository.git.remove_worktree(path)
+    shutil.rmtree(path, ignore_errors=True)
+    path.with_name(f"{name}.failed").unlink(missing_ok=True)
+
+
+def _parts(files: Sequence[Path]) -> dict[str, Path]:
+    parts: dict[str, Path] = {}
+    for given in files:
+        if not given.exists():
+            raise LandingError(f"{given} does not exist. Nothing landed.")
+        for file in sorted(p for p in given.rglob("*") if p.is_file()) if given.is_dir() else [given]:
+            if file.name in parts:
+                raise LandingError(f"two files are called '{file.name}' ({parts[file.name]}, {file}). Rename one.")
+            if file.name == "manifest.json" or fnmatchcase(file.name, DECISION_FILES):
+                raise LandingError(f"{file}: this name is the mill's own. Rename the file.")
+            if "\n" in file.name or "\r" in file.name or not _is_text(file.name):
+                raise LandingError(f"{str(file)!a}: this name is no line of UTF-8. Rename the file.")
+            parts[file.name] = file
+    if not parts:
+        raise LandingError(f"no file in {', '.join(str(f) for f in files)}. Name the files of the batch.")
+    return parts
+
+
+def _is_text(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:  # bytes that are no UTF-8, which Linux allows
+        return False
+
+
+def _manifest(parts: dict[str, Path], role: Role, origin: str, licence: str, terms: str) -> Manifest:
+    try:
+        entries = [Part(name=n, sha256=file_sha256(p), size=p.stat().st_size) for n, p in sorted(parts.items())]
+    except OSError as error:
+        raise LandingError(f"{error.filename} cannot be read ({error.strerror}). Nothing landed.") from error
+    return Manifest(
+        batch=batch_id(role, entries),
+        role=role,
+        parts=tuple(entries),
+        origin=origin or ", ".join(sorted(parts)),
+        licence=licence,
+        terms=terms,
+    )
+
+
+def _copy(parts: dict[str, Path], manifest: Manifest, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for part in manifest.parts:
+        target = folder / part.name
+        shutil.copyfile(parts[part.name], target)
+        sync(target)
+        if file_sha256(target) != part.sha256:
+            raise LandingError(
+                f"{parts[part.name]} changed while it was read. Nothing landed; land it when it is whole."
+            )
+    write_json(folder / "manifest.json", manifest.model_dump())
+
+
+def _has_landed(repository: Repository, workload: Workload, batch: str, tip: str) -> bool:
+    landing = repository.mill.read(f"data/{workload.name}/landing.dvc", tip)
+    if landing is None:
+        return False
+    return any(path.split("/")[1] == batch for path in repository.dvc.listing(landing_md5(landing)))
+
+
+def landing_md5(landing: bytes) -> str:
+    """The data version that a landing.dvc names."""
+    import yaml
+
+    return str(yaml.safe_load(landing)["outs"][0]["md5"])
+
+
+def _change(
+    repository: Repository, workload: Workload, tree: Path, folder: str, manifest: Manifest, tip: str | None
+) -> list[Change] | None:
+    assert tip is not None
+    if _has_landed(repository, workload, manifest.batch, tip):
+        return None
+    dvc = Dvc(tree, repository.cache)
+    pointer = f"data/{workload.name}/landing.dvc"
+    files: dict[str, bytes | None] = {}
+    if (landed := repository.mill.read(pointer, tip)) is not None:
+        (tree / pointer).write_bytes(landed)
+        dvc.add(folder)  # granular: the other batches need not be here
+    else:
+        (tree / pointer).unlink(missing_ok=True)
+        aliases = [f"models/{workload.name}/{name}" for name in ("champion", "best")]
+        for alias in aliases:  # evaluation depends on them; before the first promotion they say "none"
+            write_json(tree / alias / "manifest.json", {"model_sha256": None})
+        dvc.add(f"data/{workload.name}/landing", *aliases)
+        files = {f"{alias}.dvc": (tree / f"{alias}.dvc").read_bytes() for alias in aliases}
+        files[f"models/{workload.name}/barred.json"] = Barred().to_file()
+        files[f"models/{workload.name}/frozen.json"] = frozen_file(None)
+    files[pointer] = (tree / pointer).read_bytes()
+    names = ", ".join(part.name for part in manifest.parts)
+    trailers = {
+        "Workload": workload.name,
+        "Actor": repository.git.actor(),
+        "Batch": manifest.batch,
+        "Role": manifest.role,
+        "Origin": manifest.origin,
+    }
+    return [Change(f"land {workload.name}: {names}", files, trailers)]

@@ -1,0 +1,46 @@
+"""Bringing the mill's present state into a person's tree, where plain DVC then works with it."""
+
+from gristmill.adapters.dvc import read_lock
+from gristmill.ground.errors import GristmillError
+from gristmill.ground.pipeline import STAGES
+from gristmill.registry.mill import is_own_file
+from gristmill.runs.repository import Repository
+
+
+def pull(repository: Repository) -> list[str]:
+    """Write the mill's own files of the tip into the working tree, and check their data out.
+
+    The index is left alone. Only what has landed is named, so it works before the first run, and while some workload of
+    the map has no data yet.
+
+    Returns:
+        A line for each workload.
+
+    Raises:
+        GristmillError: nothing has landed.
+    """
+    tip = repository.mill.tip()
+    if tip is None:
+        raise GristmillError(
+            "nothing has landed yet, so there is nothing to pull. `gristmill land WORKLOAD` lands data."
+        )
+    files = [entry.path for entry in repository.git.entries(tip) if is_own_file(entry.path)]
+    repository.git.restore(tip, files)
+    stages = read_lock(repository.mill.read("dvc.lock", tip))
+    lines, targets = [], [path for path in files if path.endswith(".dvc")]
+    for workload in repository.workloads():
+        ran = [f"{stage}@{workload.name}" for stage in STAGES if f"{stage}@{workload.name}" in stages]
+        targets += ran
+        if f"data/{workload.name}/landing.dvc" not in files:
+            lines.append(f"{workload.name}: nothing has landed (`gristmill land {workload.name}`)")
+        elif not ran:
+            lines.append(f"{workload.name}: data only, no run yet (`gristmill run {workload.name}`)")
+        else:
+            lines.append(f"{workload.name}: data, models and reports of its last run")
+    local = repository.here / ".dvc" / "config.local"
+    if (
+        repository.here != repository.root and not local.exists()
+    ):  # else a linked tree would look into a cache of its own
+        repository.dvc.share_cache()
+    repository.dvc.checkout(*targets)
+    return lines

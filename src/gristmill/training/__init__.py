@@ -1,0 +1,1 @@
+"""A plain torch loop, and what surrounds it: data in memory, checkpoints, devices, export."""

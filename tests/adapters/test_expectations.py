@@ -1,0 +1,115 @@
+"""Great Expectations, asked strictly: nothing is dropped, and every outcome belongs to its entry."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from gristmill.adapters.expectations import CompiledSuite
+from gristmill.quality.suite import Suite, SuiteError, read_suite
+from gristmill.quality.verdict import Outcome
+
+ROOT = Path(__file__).resolve().parents[2]
+PATH = Path("expectations/shop.json")
+
+
+def compiled(*entries: tuple[str, dict[str, Any]]) -> CompiledSuite:
+    expectations = [{"type": f"expect_{kind}", "kwargs": kwargs} for kind, kwargs in entries]
+    return CompiledSuite(Suite.model_validate({"name": "shop", "expectations": expectations}), PATH)
+
+
+def outcome(kind: str, rows: pa.Table, **kwargs: Any) -> Outcome:
+    [found] = compiled((kind, kwargs)).outcomes(rows, [0])
+    return found
+
+
+def positions(found: Outcome) -> list[int]:
+    assert found.positions is not None
+    return [int(position) for position in found.positions]
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs", "problem"),
+    [
+        ("nonsense", {}, "nonsense"),
+        ("column_values_to_be_between", {"column": "x", "min_valu": 1}, "min_valu"),
+        ("column_values_to_be_between", {"column": "x", "min_value": 1, "mostly": 1.5}, "mostly"),
+        ("column_values_to_be_between", {"column": "x"}, "min_value and max_value"),
+    ],
+)
+def test_an_entry_that_great_expectations_does_not_take_is_named_with_its_file(
+    kind: str, kwargs: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(SuiteError, match=rf"expectations/shop\.json: expectation 2 \(expect_{kind}\): .*{problem}"):
+        compiled(("table_row_count_to_be_between", {"min_value": 1}), (kind, kwargs))
+
+
+def test_outcomes_come_in_the_order_asked_and_belong_to_their_entries() -> None:
+    suite = compiled(
+        ("column_values_to_be_between", {"column": "x", "min_value": 2}),
+        ("table_row_count_to_be_between", {"min_value": 5}),
+        ("column_values_to_not_be_null", {"column": "y"}),
+        ("column_mean_to_be_between", {"column": "x", "min_value": 0, "max_value": 1}),
+        ("column_values_to_be_between", {"column": "y", "max_value": 1}),
+    )
+    rows = pa.table({"x": [1, 2, 3], "y": [None, 2.0, 1.0]})
+    found = suite.outcomes(rows, [0, 1, 2, 3, 4])
+    assert [one.expectation for one in found] == [0, 1, 2, 3, 4]
+    assert [one.success for one in found] == [False] * 5
+    assert [one.observed for one in found] == [None, 3, None, 2.0, None]
+    assert [positions(found[i]) for i in (0, 2, 4)] == [[0], [0], [1]]
+    assert [one.expectation for one in suite.outcomes(rows.slice(1), [1, 3])] == [1, 3]
+
+
+def test_every_bad_row_is_named_however_many_there_are() -> None:
+    rows = pa.table({"x": np.arange(5000) % 2})
+    assert positions(outcome("column_values_to_be_in_set", rows, column="x", value_set=[0])) == list(range(1, 5000, 2))
+
+
+def test_rows_within_a_tolerance_are_still_named() -> None:
+    found = outcome("column_values_to_be_between", pa.table({"x": [1, 2, 3, -1]}), column="x", min_value=0, mostly=0.7)
+    assert found.success
+    assert positions(found) == [3]
+
+
+def test_nan_and_null_are_both_empty() -> None:
+    rows = pa.table({"x": [1.0, float("nan"), None]})
+    assert positions(outcome("column_values_to_not_be_null", rows, column="x")) == [1, 2]
+
+
+def test_whole_numbers_with_a_gap_are_still_in_their_set() -> None:
+    rows = pa.table({"x": pa.array([0, None, 9, 10], pa.int64())})
+    assert positions(outcome("column_values_to_be_in_set", rows, column="x", value_set=list(range(10)))) == [3]
+
+
+def test_the_first_of_equal_rows_is_not_blamed() -> None:
+    rows = pa.table({"x": ["a", "b", "a", "a"], "y": [1, 1, 1, 2]})
+    assert positions(outcome("column_values_to_be_unique", rows, column="x")) == [2, 3]
+    assert positions(outcome("compound_columns_to_be_unique", rows, column_list=["x", "y"])) == [2]
+
+
+def test_an_expectation_that_raises_says_so_and_its_neighbours_are_judged() -> None:
+    suite = compiled(
+        ("column_values_to_be_between", {"column": "word", "min_value": 1}),
+        ("column_values_to_be_between", {"column": "x", "min_value": 1}),
+        ("column_mean_to_be_between", {"column": "word", "min_value": 1}),
+    )
+    found = suite.outcomes(pa.table({"word": ["a", "b"], "x": [0, 1]}), [0, 1, 2])
+    assert [one.raised for one in found] == [True, False, True]
+    assert not any(one.success for one in found)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "expectations").glob("*.json")), ids=lambda path: path.stem)
+def test_every_shipped_suite_is_sound(path: Path) -> None:
+    CompiledSuite(read_suite(path, path.stem), path)
+
+
+def test_importing_the_adapter_does_not_import_great_expectations() -> None:
+    program = "import sys, gristmill.adapters.expectations; print('great_expectations' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.lower()) is False

@@ -1,0 +1,253 @@
+"""The lean ASGI application, in process and under a real uvicorn."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.real_servers import free_port, wait_until_ready
+from tests.toy_models import IMAGES, TABULAR, write_bento
+
+from gristmill.ground.files import write_json
+from gristmill.serving.app import create_app
+from gristmill.serving.live import Live
+
+DEPLOYMENT = {
+    "workload": "toy",
+    "version": "v1.2.0",
+    "data_version": "d4",
+    "commit": "c0ffee",
+    "verdict": "PROMOTE",
+    "metrics": {"holdout": {"accuracy": 0.9, "n": 1234}, "benchmark": {"n": 0}},
+}
+
+
+class Client:
+    """Asks the application in this process; the life span of a real server is tested further down."""
+
+    def __init__(self, live: Live) -> None:
+        self._app = create_app(live)
+
+    def request(self, method: str, path: str, **content: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://toy") as client:
+                return await client.request(method, path, **content)
+
+        return asyncio.run(ask())
+
+    def get(self, path: str) -> httpx.Response:
+        return self.request("GET", path)
+
+    def post(self, path: str, **content: Any) -> httpx.Response:
+        return self.request("POST", path, **content)
+
+
+@contextmanager
+def asking(source: Path) -> Iterator[Client]:
+    live = Live(source, None)
+    live.start()
+    yield Client(live)
+    live.stop()
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Iterator[Client]:
+    source = write_bento(tmp_path / "bento", IMAGES)
+    write_json(tmp_path / "bento" / "deployment.json", DEPLOYMENT)
+    with asking(source) as client:
+        yield client
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Iterator[Client]:
+    with asking(write_bento(tmp_path / "bento", TABULAR)) as client:
+        yield client
+
+
+def test_a_batch_of_images_is_answered_with_labels_and_the_stamp_of_the_model(images: Client) -> None:
+    answer = images.post("/predict", json={"images": [[[0, 0, 0]] * 4, [[255, 255, 255]] * 4]}).json()
+    assert answer["version"] == "v1.2.0"
+    assert len(answer["request_id"]) == 32
+    assert answer["model_sha256"] == images.get("/model").json()["model_sha256"]
+    for prediction in answer["predictions"]:
+        assert list(prediction["probabilities"]) == IMAGES["classes"]
+        assert sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert prediction["label"] == max(prediction["probabilities"], key=prediction["probabilities"].__getitem__)
+    assert len(answer["predictions"]) == 2
+
+
+def test_rows_are_answered_and_the_version_of_a_bento_on_its_own_is_null(table: Client) -> None:
+    answer = table.post("/predict", json={"rows": [{"Age": None, "Amount": 2, "Housing": "Rent"}]}).json()
+    assert answer["version"] is None
+    assert set(answer["predictions"][0]["probabilities"]) == {"Bad", "Good"}
+
+
+BAD = {
+    "wrong shape": {"images": [[[0, 0, 0]] * 3]},
+    "flat": {"images": [[0] * 12]},
+    "wrong type": {"images": [[["0", "0", "0"]] * 4]},
+    "boolean": {"images": [[[True, False, True]] * 4]},
+    "out of range": {"images": [[[256, 0, 0]] * 4]},
+    "unknown field": {"images": [[[0, 0, 0]] * 4], "threshold": 0.5},
+    "another kind's field": {"rows": [{"Age": 1}]},
+    "too many": {"images": [[[0, 0, 0]] * 4] * 257},
+    "empty": {},
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_wrong_question_is_a_4xx_with_a_sentence(images: Client, name: str) -> None:
+    response = images.post("/predict", json=BAD[name])
+    assert response.status_code == 400
+    assert list(response.json()) == ["error"]
+    assert response.json()["error"].endswith(".")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"images": [[[NaN]]]}', b"[" * 5000, b"[]", b"\xff"])
+def test_a_body_that_is_no_json_object_is_a_4xx_with_a_sentence(images: Client, body: bytes) -> None:
+    response = images.post("/predict", content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["error"]
+
+
+def test_an_unknown_category_is_told_which_are_known(table: Client) -> None:
+    response = table.post("/predict", json={"rows": [{"Age": 1, "Amount": 2, "Housing": "Boat"}]})
+    assert response.status_code == 400
+    assert "'Own', 'Rent'" in response.json()["error"]
+
+
+def test_the_wrong_method_and_the_wrong_path_say_where_to_look(images: Client) -> None:
+    assert images.get("/predict").status_code == 405
+    assert "GET" in images.get("/predict").json()["error"]
+    assert images.get("/nothing").status_code == 404
+    assert "/ says how" in images.get("/nothing").json()["error"]
+
+
+def test_model_tells_where_the_answers_come_from(images: Client) -> None:
+    about = images.get("/model").json()
+    assert {key: about[key] for key in DEPLOYMENT} == DEPLOYMENT
+    assert about["contract"] == IMAGES
+    assert about["serving_sha256"]
+    assert about["manifest"]["onnx_sha256"]
+    assert about["refused"] is None
+
+
+def test_the_example_of_the_schema_is_answered(images: Client) -> None:
+    schema = images.get("/schema").json()
+    assert images.post("/predict", json=schema["example"]).status_code == 200
+    assert schema["request"]["required"] == ["images"]
+
+
+def test_it_is_alive_but_not_ready_while_no_model_is_loaded(tmp_path: Path) -> None:
+    source = write_bento(tmp_path / "bento", IMAGES)
+    (source / "model" / "model.onnx").write_bytes(b"")
+    with asking(source) as client:
+        assert client.get("/livez").status_code == 200
+        for path in ("/readyz", "/schema"):
+            assert client.get(path).status_code == 503
+            assert "model.onnx is not the file" in client.get(path).json()["error"]
+        assert client.post("/predict", json={"images": []}).status_code == 503
+        assert "model.onnx" in client.get("/model").json()["refused"]
+        assert client.get("/").status_code == 200
+
+
+class Links(HTMLParser):
+    """Whatever a browser would fetch or run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag in {"script", "link", "iframe", "img", "object"} or "src" in given:
+            self.fetched.append(tag)
+        if tag == "a":
+            self.links.append(str(given["href"]))
+
+
+def test_the_page_says_how_to_ask_and_fetches_nothing_from_anywhere(images: Client) -> None:
+    response = images.get("/")
+    page = Links()
+    page.feed(response.text)
+    assert "toy v1.2.0" in response.text
+    assert "curl -s http://toy/predict" in response.text
+    assert page.fetched == []
+    assert page.links
+    assert all(images.get("/" + link).status_code == 200 for link in page.links)
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+
+
+def test_the_page_says_which_data_and_code_made_the_model_and_how_good_it_was(images: Client) -> None:
+    page = images.get("/").text
+    assert "<th scope=row>data version</th><td><code>d4</code>" in page
+    assert "<th scope=row>code</th><td><code>c0ffee</code>" in page
+    assert "accuracy 0.9000, 1,234 records" in page
+    assert "benchmark" not in page
+
+
+def test_what_was_deployed_cannot_write_into_the_page(tmp_path: Path) -> None:
+    source = write_bento(tmp_path / "bento", IMAGES)
+    write_json(tmp_path / "bento" / "deployment.json", {"version": "<script>alert(1)</script>"})
+    with asking(source) as client:
+        assert "<script>" not in client.get("/").text
+
+
+@pytest.fixture(scope="module")
+def uvicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("uvicorn")
+    write_bento(folder / "bento", IMAGES)
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "--factory", "gristmill.serving.app:from_environment"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+    process = subprocess.Popen(command, env={**os.environ, "GRISTMILL_BENTO": str(folder / "bento")})
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(url, process)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_it_answers_under_a_plain_uvicorn(uvicorn: str) -> None:
+    example = httpx.get(f"{uvicorn}/schema").json()["example"]
+    answer = httpx.post(f"{uvicorn}/predict", json=example)
+    assert answer.status_code == 200
+    assert answer.json()["predictions"][0]["label"] in IMAGES["classes"]
+
+
+def test_100_megabytes_are_refused_at_the_header_by_a_real_server(uvicorn: str) -> None:
+    host, port = uvicorn.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        head = (
+            "POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 104857600\r\n\r\n"
+        )
+        connection.sendall(head.encode())  # and not one byte of the body
+        answer = connection.makefile("rb").read().decode()  # to the end: head and body may come apart
+    assert answer.startswith("HTTP/1.1 413")
+    assert "connection: close" in answer.lower()
+    assert json.loads(answer.split("\r\n\r\n", 1)[1])["error"]
+
+
+def test_an_endless_body_in_chunks_is_cut_off_by_a_real_server(uvicorn: str) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(10_000):
+            yield b" " * 2**16
+
+    try:
+        response: Any = httpx.post(f"{uvicorn}/predict", content=chunks(), headers={"content-type": "application/json"})
+    except httpx.TransportError:  # the server closed while the client was still sending
+        return
+    assert response.status_code == 413

@@ -1,0 +1,49 @@
+"""A person's path in the README works when it is typed exactly as it is printed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from gristmill.registry.versions import read_versions
+from gristmill.runs.repository import Repository
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def printed_commands() -> list[str]:
+    (block,) = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    return [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
+
+
+def test_a_persons_path_as_printed_ends_with_every_stage_from_the_run_cache_and_a_new_version(
+    turned: Repository,
+) -> None:
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": str(turned.root / "src"),
+        "DVC_SITE_CACHE_DIR": str(turned.root.parent / "dvc-site"),
+        **{f"GIT_{who}_{what}": "person" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    }
+    said: dict[str, list[str]] = {}
+    for command in (commands := printed_commands()):
+        done = subprocess.run(  # noqa: S602 - as a person's shell reads it
+            command,
+            cwd=turned.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            shell=True,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        said.setdefault(command, []).append(done.stdout + done.stderr)
+    first, second = said["dvc repro package@credit-risk"]
+    assert "Running stage 'train@credit-risk'" not in first
+    assert "Running stage 'train@credit-risk'" in second
+    (run,) = (command for command in commands if command.startswith("gristmill run"))
+    assert "Running stage" not in said[run][0]
+    assert said[run][0].count("is cached - skipping run") >= 4
+    assert [version.version for version in read_versions(turned.git, "credit-risk")] == ["v1.0.0", "v1.1.0"]
