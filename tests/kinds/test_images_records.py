@@ -36,7 +36,7 @@ def read_files(folder: Path, *contents: bytes) -> BatchTable:
 
 
 def test_a_sound_pair_gives_a_row_for_each_image_with_its_label(tmp_path: Path) -> None:
-    rows, problems = read_files(tmp_path, idx(PICTURES), idx(LABELS))
+    rows, problems, _ = read_files(tmp_path, idx(PICTURES), idx(LABELS))
     assert problems == []
     assert rows["problems"].to_pylist() == [[]] * 6
     assert rows["target"].to_pylist() == LABELS.tolist(), "a label out of range is for validate to judge"
@@ -84,7 +84,7 @@ def test_the_split_key_is_that_of_the_pixels_and_not_of_the_label(tmp_path: Path
 
 
 def test_a_truncated_file_keeps_a_row_for_each_label_and_says_what_is_missing(tmp_path: Path) -> None:
-    rows, problems = read_files(tmp_path, idx(PICTURES)[:-25], idx(LABELS))  # one image and a part of one
+    rows, problems, _ = read_files(tmp_path, idx(PICTURES)[:-25], idx(LABELS))  # one image and a part of one
     assert problems == [
         "part-0 is damaged: its header promises 6 images, it holds 4 and a part of one",
         "there are 4 images and 6 labels",
@@ -95,7 +95,7 @@ def test_a_truncated_file_keeps_a_row_for_each_label_and_says_what_is_missing(tm
 
 
 def test_an_image_without_a_label_says_so(tmp_path: Path) -> None:
-    rows, problems = read_files(tmp_path, idx(PICTURES), idx(LABELS[:5]))
+    rows, problems, _ = read_files(tmp_path, idx(PICTURES), idx(LABELS[:5]))
     assert problems == ["there are 6 images and 5 labels"]
     assert rows["target"].to_pylist()[-1] is None
     assert rows["problems"].to_pylist()[-1] == ["the label is missing"]
@@ -122,7 +122,7 @@ def test_an_image_without_a_label_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_broken_parts_become_problems_and_never_errors(tmp_path: Path, contents: list[bytes], problem: str) -> None:
-    _, problems = read_files(tmp_path, *contents)
+    _, problems, _ = read_files(tmp_path, *contents)
     assert any(problem in one for one in problems), problems
 
 
@@ -139,5 +139,5 @@ def test_however_bytes_are_cut_or_overwritten_no_row_is_lost_or_made(
 
 
 def test_no_images_at_all_are_no_problem_of_reading(tmp_path: Path) -> None:
-    rows, problems = read_files(tmp_path, idx(PICTURES[:0]), idx(LABELS[:0]))
+    rows, problems, _ = read_files(tmp_path, idx(PICTURES[:0]), idx(LABELS[:0]))
     assert (len(rows), problems) == (0, [])

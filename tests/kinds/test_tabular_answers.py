@@ -74,6 +74,23 @@ def test_the_example_is_what_the_schema_and_the_check_accept() -> None:
     assert set(parse(request, TABULAR)) == {"Age", "Amount", "Housing"}
 
 
+DATED = {**TABULAR, "columns": [{"name": "since", "type": "date"}]}
+
+
+@pytest.mark.parametrize("value", ["yesterday", "31.01.2026", 20260131, True, "2026-W01-1", ""])
+def test_a_date_that_is_none_is_refused_by_the_check_and_by_the_schema(value: Any) -> None:
+    with pytest.raises(RequestError, match=r"rows\[0\]\.since is .*; a date as in '2026-01-31'"):
+        parse({"rows": [{"since": value}]}, DATED)
+    assert not Draft202012Validator(schema(DATED)).is_valid({"rows": [{"since": value}]})
+
+
+def test_a_date_is_the_same_number_as_in_training() -> None:
+    request = {"rows": [{"since": "1970-01-02"}, {"since": "1970-01-02T12:00:00Z"}, {"since": None}]}
+    Draft202012Validator(schema(DATED)).validate(request)
+    np.testing.assert_array_equal(parse(request, DATED)["since"], [1.0, 1.5, np.nan])
+    assert parse(example(DATED), DATED)["since"].tolist() == [20_454.0]
+
+
 cells = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
 )

@@ -65,6 +65,19 @@ def test_no_rows_and_no_columns_of_a_type_make_inputs_of_the_right_shape() -> No
     assert encode(columns(ROWS, PRICE), PRICE)["numeric"].shape == (3, 0)
 
 
+def test_a_date_is_its_day_and_its_place_in_year_and_week_after_all_numbers() -> None:
+    dated = contract(PrepareSettings(**{**SETTINGS, "columns": {"since": "date", "amount": "numeric"}}))
+    assert dated["inputs"][0]["shape"] == ["N", 6]
+    numeric = encode({"since": np.array([0.0, 7.0, np.nan]), "amount": np.array([1.5, 2.5, 3.5])}, dated)["numeric"]
+    assert numeric[:, 0].tolist() == [1.5, 2.5, 3.5]
+    np.testing.assert_allclose(numeric[:2, 1], [0, 7])
+    np.testing.assert_allclose(
+        numeric[:2, 2:4], [[0, 1], [np.sin(14 * np.pi / 365.2425), np.cos(14 * np.pi / 365.2425)]]
+    )
+    np.testing.assert_allclose(numeric[0, 4:], numeric[1, 4:], atol=1e-6, err_msg="a week later is the same weekday")
+    assert np.isnan(numeric[2, 1:]).all()
+
+
 def test_a_column_that_is_not_there_is_named() -> None:
     with pytest.raises(KeyError, match="age"):
         columns(ROWS.drop_columns(["age"]), CONTRACT)

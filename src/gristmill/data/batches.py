@@ -39,6 +39,8 @@ class BatchTable(NamedTuple):
     rows: pa.Table
     problems: list[str]
     """Faults of whole parts (a truncated file, a missing column); rows have their own."""
+    notes: Sequence[str] = ()
+    """How parts were read, where that is not plain; said when they are read, and not kept."""
 
 
 def write_batch(path: Path, table: BatchTable) -> None:

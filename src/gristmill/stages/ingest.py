@@ -47,8 +47,8 @@ def ingest(workload: Workload) -> None:
             table = records.read(batch.parts, settings, name)
             write_batch(folder / f"{name}.parquet", table)
             print(f"{name} ({batch.manifest.role}): {len(table.rows)} rows")
-            for problem in table.problems:
-                print(f"  {problem}")
+            for line in (*table.notes, *table.problems):
+                print(f"  {line}")
 
 
 def _check_parts(workload: str, batch: LandedBatch) -> None:

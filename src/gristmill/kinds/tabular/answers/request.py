@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gristmill.ground.dates import days_since_1970
 from gristmill.ground.errors import GristmillError
 
 MAX_ROWS = 1000
@@ -31,7 +32,8 @@ def parse(request: Any, contract: dict[str, Any]) -> dict[str, np.ndarray]:
         contract: the model's contract.json.
 
     Returns:
-        One array [N rows] for each column: float64 with NaN for missing, or strings (object) with None for missing.
+        One array [N rows] for each column: float64 with NaN for missing (a date as days since 1970), or strings (object)
+        with None for missing.
 
     Raises:
         RequestError: anything else, with the place of the first fault.
@@ -42,8 +44,9 @@ def parse(request: Any, contract: dict[str, Any]) -> dict[str, np.ndarray]:
         _check_columns(f"rows[{i}]", row, list(columns))
     parsed = {}
     for name, column in columns.items():
-        if column["type"] == "numeric":
-            values: list[Any] = [_number(f"rows[{i}].{name}", row[name]) for i, row in enumerate(rows)]
+        if column["type"] != "categorical":
+            read = _number if column["type"] == "numeric" else _date
+            values: list[Any] = [read(f"rows[{i}].{name}", row[name]) for i, row in enumerate(rows)]
             parsed[name] = np.array(values, dtype=np.float64)
         else:
             allowed = column["categories"]
@@ -91,6 +94,18 @@ def _number(place: str, value: Any) -> float:
     if not abs(number) <= LARGEST:  # NaN compares false
         raise RequestError(f"{place} is {number:g}; a number between -{LARGEST:g} and {LARGEST:g} is expected.")
     return number
+
+
+def _date(place: str, value: Any) -> float:
+    if value is None:
+        return math.nan
+    days = days_since_1970(value) if isinstance(value, str) else None
+    if days is None:
+        told = repr(value[:40]) if isinstance(value, str) else _kind_of(value)
+        raise RequestError(
+            f"{place} is {told}; a date as in '2026-01-31' or '2026-01-31T12:00:00Z', or null, is expected."
+        )
+    return days
 
 
 def _category(place: str, value: Any, allowed: list[str]) -> str | None:

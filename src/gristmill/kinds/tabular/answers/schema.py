@@ -4,15 +4,13 @@ from typing import Any
 
 from gristmill.kinds.tabular.answers.request import LARGEST, MAX_ROWS
 
+_DATE = r"^\s*\d{4}-\d{2}-\d{2}([T ]|\s*$)"
+"""How every date begins; whether there is such a day, the check says."""
+
 
 def schema(contract: dict[str, Any]) -> dict[str, Any]:
     """JSON Schema (2020-12) of what `parse` accepts for this contract."""
-    properties: dict[str, Any] = {
-        column["name"]: {"type": ["number", "null"], "minimum": -LARGEST, "maximum": LARGEST}
-        if column["type"] == "numeric"
-        else {"enum": [*column["categories"], None]}
-        for column in contract["columns"]
-    }
+    properties = {column["name"]: _property(column) for column in contract["columns"]}
     row = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -24,9 +22,19 @@ def schema(contract: dict[str, Any]) -> dict[str, Any]:
 
 
 def example(contract: dict[str, Any]) -> dict[str, Any]:
-    """A request that `parse` accepts: one row of zeros and first categories."""
-    row = {
-        column["name"]: 0 if column["type"] == "numeric" else next(iter(column["categories"]), None)
-        for column in contract["columns"]
-    }
-    return {"rows": [row]}
+    """A request that `parse` accepts: one row of zeros, first categories and the first day of 2026."""
+    return {"rows": [{column["name"]: _example(column) for column in contract["columns"]}]}
+
+
+def _property(column: dict[str, Any]) -> dict[str, Any]:
+    if column["type"] == "numeric":
+        return {"type": ["number", "null"], "minimum": -LARGEST, "maximum": LARGEST}
+    if column["type"] == "date":
+        return {"type": ["string", "null"], "pattern": _DATE, "description": "ISO 8601: a date, or a date and a time"}
+    return {"enum": [*column["categories"], None]}
+
+
+def _example(column: dict[str, Any]) -> Any:
+    if column["type"] == "categorical":
+        return next(iter(column["categories"]), None)
+    return 0 if column["type"] == "numeric" else "2026-01-01"

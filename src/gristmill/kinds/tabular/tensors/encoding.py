@@ -1,6 +1,6 @@
 """Rows of a table as arrays; numpy alone, since it travels in the Bento."""
 
-# N rows, F numeric columns, G categorical columns
+# N rows, F numbers, D dates, G categorical columns
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,11 @@ from gristmill.ground.errors import GristmillError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+DATE_NUMBERS = 5
+"""What a date is to a model: its day, and where it stands in the turn of the year and of the week (two numbers each)."""
+_YEAR_DAYS, _WEEK_DAYS = 365.2425, 7.0
 
 
 class UnfitTargetError(GristmillError):
@@ -28,7 +33,7 @@ class UnfitTargetError(GristmillError):
 
 
 def columns(rows: "pa.Table", contract: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    """Numeric columns as float64 with NaN for missing, categorical ones as str or None (object).
+    """Numbers and dates (days since 1970) as float64 with NaN for missing, categorical columns as str or None (object).
 
     Raises:
         KeyError: the rows lack a column of the contract.
@@ -37,15 +42,20 @@ def columns(rows: "pa.Table", contract: dict[str, Any]) -> dict[str, NDArray[Any
     for column in contract["columns"]:
         values = rows.column(column["name"]).to_pylist()
         # as float64, None is NaN
-        found[column["name"]] = np.array(values, np.float64 if column["type"] == "numeric" else object)
+        found[column["name"]] = np.array(values, object if column["type"] == "categorical" else np.float64)
     return found
 
 
 def encode(columns: dict[str, NDArray[Any]], contract: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    """`numeric`: float32 [N, F], NaN for missing. `categorical`: int64 [N, G], 0 for missing or unknown, else 1, 2, ..."""
+    """The model's inputs.
+
+    `numeric`: float32 [N, F + 5 D], NaN for missing, dates after numbers. `categorical`: int64 [N, G], 0 for missing or
+    unknown, else 1, 2, ...
+    """
     described = contract["columns"]
     n_rows = len(next(iter(columns.values())))
     numeric = [columns[column["name"]] for column in described if column["type"] == "numeric"]
+    numeric += [part for column in described if column["type"] == "date" for part in _date(columns[column["name"]])]
     categorical = [
         _codes(columns[column["name"]], column["categories"]) for column in described if column["type"] == "categorical"
     ]
@@ -71,6 +81,11 @@ def targets(rows: "pa.Table", contract: dict[str, Any]) -> NDArray[Any]:
     if regression:
         return np.array(values, np.float32)
     return np.array([index[value] for value in values], np.int64)
+
+
+def _date(days: NDArray[Any]) -> list[NDArray[Any]]:
+    turns = [2 * np.pi * days / period for period in (_YEAR_DAYS, _WEEK_DAYS)]
+    return [days, *(wave(turn) for turn in turns for wave in (np.sin, np.cos))]
 
 
 def _codes(values: NDArray[Any], categories: list[str]) -> NDArray[np.int64]:

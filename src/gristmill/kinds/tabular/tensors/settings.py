@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from gristmill.ground.settings import Settings
+from gristmill.kinds.tabular.tensors.encoding import DATE_NUMBERS
 
 
 class PrepareSettings(Settings):
@@ -18,8 +19,8 @@ class PrepareSettings(Settings):
     """What the target is."""
     classes: tuple[str, ...] = ()
     """For classification: the target's values, in the order of the model's outputs."""
-    columns: dict[str, Literal["numeric"] | tuple[str, ...]] = Field(min_length=1)
-    """Features in the model's order: `numeric`, or the list of a column's categories."""
+    columns: dict[str, Literal["numeric", "date"] | tuple[str, ...]] = Field(min_length=1)
+    """Features in the model's order: `numeric`, `date`, or the list of a column's categories."""
     holdout_fraction: float = Field(default=0.2, gt=0, lt=0.5)
     """Records that only evaluation reads."""
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
@@ -34,7 +35,7 @@ class PrepareSettings(Settings):
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("two classes have the same name")
         for name, kind in self.columns.items():
-            if kind != "numeric" and (not kind or len(set(kind)) < len(kind) or "" in kind):
+            if not isinstance(kind, str) and (not kind or len(set(kind)) < len(kind) or "" in kind):
                 raise ValueError(f"the categories of '{name}' must be different names, at least one")
         return self
 
@@ -42,19 +43,19 @@ class PrepareSettings(Settings):
 def contract(settings: PrepareSettings) -> dict[str, Any]:
     """What a model of this workload is asked and answers."""
     described: list[dict[str, Any]] = [
-        {"name": name, "type": "numeric"}
-        if kind == "numeric"
+        {"name": name, "type": kind}
+        if isinstance(kind, str)
         else {"name": name, "type": "categorical", "categories": list(kind)}
         for name, kind in settings.columns.items()
     ]
-    n_numeric = sum(column["type"] == "numeric" for column in described)
+    n_of = {kind: sum(column["type"] == kind for column in described) for kind in ("numeric", "date", "categorical")}
     return {
         "kind": "tabular",
         "task": settings.task,
         "classes": list(settings.classes),
         "columns": described,
         "inputs": [
-            {"name": "numeric", "dtype": "float32", "shape": ["N", n_numeric]},
-            {"name": "categorical", "dtype": "int64", "shape": ["N", len(described) - n_numeric]},
+            {"name": "numeric", "dtype": "float32", "shape": ["N", n_of["numeric"] + DATE_NUMBERS * n_of["date"]]},
+            {"name": "categorical", "dtype": "int64", "shape": ["N", n_of["categorical"]]},
         ],
     }

@@ -1,0 +1,1 @@
+"""Made customers of a made company, for those who have no CSV of their own at hand."""
