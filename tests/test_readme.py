@@ -1,20 +1,16 @@
 """A person's path in the README works when it is typed exactly as it is printed."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.pages import printed_commands
 
 from gristmill.registry.versions import read_versions
 from gristmill.runs.repository import Repository
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def printed_commands() -> list[str]:
-    (block,) = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    return [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
 
 
 def test_a_persons_path_as_printed_ends_with_every_stage_from_the_run_cache_and_a_new_version(
@@ -28,7 +24,7 @@ def test_a_persons_path_as_printed_ends_with_every_stage_from_the_run_cache_and_
         **{f"GIT_{who}_{what}": "person" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     }
     said: dict[str, list[str]] = {}
-    for command in (commands := printed_commands()):
+    for command in (commands := printed_commands(ROOT / "README.md", "Your own idea")):
         done = subprocess.run(  # noqa: S602 - as a person's shell reads it
             command,
             cwd=turned.root,

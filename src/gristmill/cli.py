@@ -56,6 +56,64 @@ def land(
 
 
 @app.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the workload: lower-case letters, digits, dashes.")],
+    file: Annotated[Path, typer.Option("--from", metavar="FILE", help="A CSV with a header.")],
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="What is to be predicted.")],
+    kind: Annotated[str, typer.Option(help="What sort of data it is.")] = "tabular",
+    id_column: Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="Names a record.")] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Whose rows belong together: a customer, a patient, a device.")
+    ] = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="COLUMN=TYPE", help="numeric, categorical, date, text, constant or id."),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="classification or regression; the target says, unless told.")
+    ] = None,
+    goal: Annotated[str | None, typer.Option(help="What is predicted, of what.")] = None,
+    decision: Annotated[str | None, typer.Option(help="What somebody does with an answer.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Who answers for the model; git's user unless told.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be written, and write nothing.")] = False,
+) -> None:
+    """Make a workload of your own file: look at it, and write params, expectations and schedule for you to review."""
+    from gristmill.runs.beginning import check_words, columns_table, draft_workload, workload_files, write_all
+
+    repository = _repository()
+    draft = draft_workload(
+        repository,
+        kind,
+        name,
+        file=file,
+        target=target,
+        id=id_column,
+        group=group,
+        types=check_words(types or [], task),
+        task=task,
+        goal=goal,
+        decision=decision,
+        owner=owner or repository.git.actor(),
+    )
+    if draft.read:
+        _say(draft.read)
+    _show(lambda width: columns_table(draft, width))
+    for line in (*draft.findings, "", *draft.decided, ""):
+        _say(line)
+    files = workload_files(repository, kind, name, draft)
+    if dry_run:
+        for path, content in files.items():
+            _say(f"--- {path}\n{content}")
+        _say("nothing was written (--dry-run)")
+        return
+    write_all(repository.here, files)
+    paths = " ".join(files)
+    _say(f"written: {', '.join(files)}; read them, above all `problem:` and `gate:` in params/{name}.yaml")
+    _say(f"then:\n  gristmill land {name} {file}\n  gristmill run {name}\n  gristmill serve {name}")
+    _say(f'but commit first, for a run takes the code of a commit:\n  git add {paths} && git commit -m "Add {name}"')
+
+
+@app.command()
 def run(
     workload: WorkloadArgument,
     reason: ReasonOption = "a person asked",

@@ -18,7 +18,7 @@ from gristmill.ground.dates import days_since_1970
 from gristmill.ground.settings import Settings
 from gristmill.kinds.tabular.records.dialect import Decimal, Dialect, find_dialect
 
-_MISSING = {"", "NA", "NaN", "nan", "null", "NULL"}
+MISSING = {"", "NA", "NaN", "nan", "null", "NULL"}
 """What stands for a number or a date that is not known; a category is missing only where the cell is empty."""
 _LARGEST = 3.4028234663852886e38
 """The model computes in float32, where a larger number would be infinite."""
@@ -59,7 +59,7 @@ class IngestSettings(Settings):
             raise ValueError(f"no feature may be called {', '.join(taken)}: a batch table has such columns of its own")
         if self.target in self.columns:
             raise ValueError(f"'{self.target}' is the target, so it cannot be a feature too")
-        if both := sorted({*self.columns, self.target, self.id, self.group} & set(self.ignore)):
+        if both := [name for name in self.ignore if name in self.expected]:
             raise ValueError(f"'{both[0]}' is to be read and to be ignored")
         return self
 
@@ -168,16 +168,16 @@ class _Cells:
 
     def number(self, column: str) -> float | None:
         cell = self.text(column)
-        if cell is None or cell.strip() in _MISSING:
+        if cell is None or cell.strip() in MISSING:
             return None
-        value = _number(self._dialect.number(cell))
+        value = finite_number(self._dialect.number(cell))
         if value is None:
             self._problem(f"'{column}' is not a number")
         return value
 
     def date(self, column: str) -> float | None:
         cell = self.text(column)
-        if cell is None or cell.strip() in _MISSING:
+        if cell is None or cell.strip() in MISSING:
             return None
         days = days_since_1970(cell, self._date_format)
         if days is None:
@@ -203,7 +203,7 @@ def _is_utf8(cell: str) -> bool:
     return cell.isascii() or not any("\ud800" <= character <= "\udfff" for character in cell)
 
 
-def _number(cell: str) -> float | None:
+def finite_number(cell: str) -> float | None:
     """A finite number as float32 can hold it; Python's 1_000 is none, and -0 is 0, so that equal rows hash alike."""
     try:
         value = float(cell)
