@@ -324,7 +324,7 @@ def test_a_port_in_use_is_named_with_the_option_that_chooses_another(turned: Rep
                 "ingest@credit-risk: params/credit-risk.yaml: ",
                 "ingest.target is missing",
                 "ingest.targets is not a parameter of this section",
-                "ingest.columns.Age is 'number': Input should be 'numeric' or 'categorical'",
+                "ingest.columns.Age is 'number': Input should be 'numeric', 'categorical' or 'date'",
             ],
         ),
         (
