@@ -1,7 +1,8 @@
-"""`python -m flows retrain WORKLOAD`: run a flow against the server of PREFECT_API_URL, or against one of our own.
+"""`python -m flows retrain|up|watch`: the flow, what keeps everything up, and its watcher.
 
-A server of our own must outlive the flow's process, whose last lines and states are sent when it ends. So this process keeps
-the server and starts the flow in a second one; both end with it, however it ends.
+`retrain` runs against the server of PREFECT_API_URL, or against one of our own. Such a server must outlive the flow's
+process, whose last lines and states are sent when it ends. So this process keeps the server and starts the flow in a second
+one; both end with it, however it ends.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from flows.server import prefect_server
@@ -19,15 +21,27 @@ from gristmill.runs.workspace import check_can_turn
 
 
 def main() -> int:
-    """Run the flow; exit code 0 for every verdict, 1 for a fault, 130 when stopped by hand."""
+    """Do it; exit code 0 for every verdict, 1 for a fault, 130 when a flow was stopped by hand."""
     parser = argparse.ArgumentParser(prog="python -m flows")
-    parser.add_argument("flow", choices=["retrain"])
-    parser.add_argument("workload")
-    parser.add_argument("--reason", default="a person asked")
-    parser.add_argument("--code", default="HEAD", help="the commit whose code runs")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    turn = verbs.add_parser("retrain")
+    turn.add_argument("workload")
+    turn.add_argument("--reason", default="a person asked")
+    turn.add_argument("--code", default="HEAD", help="the commit whose code runs")
+    house = verbs.add_parser("up")
+    house.add_argument("--port", type=int, default=4200)
+    house.add_argument("--serve-from", type=int, default=3000)
+    verbs.add_parser("watch")
     args = parser.parse_args()
     try:
         repository = Repository(Path.cwd())
+        if args.verb == "up":
+            return _up(args, repository)
+        if args.verb == "watch":
+            from flows.watch import watch_inboxes
+
+            watch_inboxes(repository)
+            return 0
         check_can_turn(repository, args.workload, args.code)  # before a server is started for nothing
         is_served = "PREFECT_API_URL" in os.environ
         with prefect_server(repository.state, lambda line: print(line, flush=True)):
@@ -38,6 +52,24 @@ def main() -> int:
     except KeyboardInterrupt:
         print(f"\nstopped; `gristmill run {args.workload}` goes on where it was", file=sys.stderr)
         return 130
+
+
+def _up(args: argparse.Namespace, repository: Repository) -> int:
+    from flows.up import up
+    from gristmill.runs.screen import Happenings, Teller, live_screen
+
+    with ExitStack() as stack:
+        teller = Teller(None if sys.stdout.isatty() else lambda line: print(line, flush=True))
+        happenings = Happenings(repository, teller.say)
+        renewals = [happenings.look]
+        if sys.stdout.isatty():
+            renewals.append(stack.enter_context(live_screen(repository, teller)))
+
+        def renew() -> None:
+            for one in renewals:
+                one()
+
+        return up(repository, args.port, args.serve_from, teller.say, renew)
 
 
 def _in_a_process_of_its_own() -> int:

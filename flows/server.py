@@ -64,13 +64,8 @@ def prefect_server(state: Path, report: Callable[[str], None]) -> Iterator[str]:
         return
     with first_free(state / "locks" / f"prefect.{n}.lock" for n in itertools.count()) as slot:
         home, port = state / slot.stem.replace(".", "-"), free_port()
-        url = f"http://127.0.0.1:{port}/api"
-        environment = {
-            "PREFECT_HOME": str(home),
-            "PREFECT_API_URL": url,
-            "PREFECT_SERVER_API_HOST": "127.0.0.1",
-            "PREFECT_SERVER_API_PORT": str(port),  # the UI asks this for its own API's address
-        }
+        environment = server_environment(home, port)
+        url = environment["PREFECT_API_URL"]
         os.environ.update(environment)
         home.mkdir(parents=True, exist_ok=True)
         with (home / "server.log").open("ab") as log, _started(port, log) as process:
@@ -81,6 +76,25 @@ def prefect_server(state: Path, report: Callable[[str], None]) -> Iterator[str]:
             finally:
                 for name in environment:
                     os.environ.pop(name, None)
+
+
+def server_environment(home: Path, port: int) -> dict[str, str]:
+    """What a server of our own and its clients need to know."""
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(port),  # the UI asks this for its own API's address
+    }
+
+
+def server_command(port: int) -> list[str]:
+    """The command that serves Prefect's API and pages on the loopback address, until its parent ends."""
+    return [
+        *dying_with_caller(),
+        *(sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"),
+        *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning", "--timeout-keep-alive", "5"),
+    ]
 
 
 def answers(url: str) -> bool:
@@ -101,12 +115,9 @@ def free_port() -> int:
 
 @contextmanager
 def _started(port: int, log: object) -> Iterator[subprocess.Popen[bytes]]:
-    command = [
-        *dying_with_caller(),
-        *(sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"),
-        *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning", "--timeout-keep-alive", "5"),
-    ]
-    with subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(
+        server_command(port), stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+    ) as process:  # type: ignore[call-overload]
         try:
             yield process
         finally:

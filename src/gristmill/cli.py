@@ -4,6 +4,7 @@ Everything heavy is imported by the verb that uses it, so that `gristmill --help
 """
 
 import errno
+import json
 import os
 import sys
 from datetime import UTC, datetime
@@ -120,13 +121,27 @@ def run(
     code: Annotated[str, typer.Option(help="The commit whose code runs.")] = "HEAD",
 ) -> None:
     """Turn the mill once: every stage that is stale, the verdict, and the promotion that it allows."""
-    repository = _repository()
-    paths = filter(None, [str(repository.here / "src"), str(repository.here), os.environ.get("PYTHONPATH")])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    os.chdir(repository.here)
-    command = [sys.executable, "-m", "flows", "retrain", workload, "--reason", reason, "--code", code]
-    sys.stdout.flush()
-    os.execve(sys.executable, command, environment)  # noqa: S606 - the flow takes this process's place, and its signals
+    _become_a_flow("retrain", workload, "--reason", reason, "--code", code)
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of Prefect's pages; 0 takes a free one.")] = 4200,
+    serve_from: Annotated[
+        int, typer.Option(min=0, max=65000, help="Port of the first service, the others follow; 0 takes free ones.")
+    ] = 3000,
+) -> None:
+    """Turn by itself: server, worker, inbox watcher and all services in this terminal, until Ctrl-C."""
+    _become_a_flow("up", "--port", str(port), "--serve-from", str(serve_from))
+
+
+@app.command()
+def down() -> None:
+    """End what `gristmill up` started, in order, from another terminal."""
+    from gristmill.runs.up import ask_down
+
+    up = ask_down(_repository())
+    _say(f"ended: process {up.pid} and all that it had started")
 
 
 @app.command()
@@ -141,10 +156,34 @@ def pull() -> None:
 @app.command()
 def status() -> None:
     """Every workload on one screen: what is in production, since when, the last verdict, data waiting, frozen or not."""
-    from gristmill.runs.status import read_status, status_table
+    from gristmill.runs.status import read_status, status_table, where
 
-    statuses = read_status(_repository())
+    repository = _repository()
+    statuses = read_status(repository)
     _show(lambda width: status_table(statuses, width))
+    for line in where(repository):
+        _say(line)
+
+
+@app.command()
+def why(
+    question: Annotated[
+        str, typer.Argument(metavar="STAGE@WORKLOAD", help="As in dvc.yaml; a workload alone asks for all its stages.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+) -> None:
+    """Why a stage would run or not: the file, parameter, library or data that changed since the last turn."""
+    from gristmill.runs.why.answers import explain
+    from gristmill.runs.why.words import answer_lines, overview_lines, to_json
+
+    answers = explain(_repository(), question)
+    asked = [answer for answer in answers if answer.name == question]
+    if as_json:
+        told = to_json(asked[0]) if asked else {"workload": question, "stages": [to_json(one) for one in answers]}
+        _say(json.dumps(told, indent=1, ensure_ascii=False, default=str))
+        return
+    for line in answer_lines(asked[0], answers) if asked else overview_lines(answers):
+        _say(line)
 
 
 @app.command()
@@ -270,6 +309,16 @@ def _repository() -> "Repository":
     from gristmill.runs.repository import Repository
 
     return Repository(Path.cwd())
+
+
+def _become_a_flow(*words: str) -> None:
+    repository = _repository()
+    paths = filter(None, [str(repository.here / "src"), str(repository.here), os.environ.get("PYTHONPATH")])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    os.chdir(repository.here)
+    command = [sys.executable, "-m", "flows", *words]
+    sys.stdout.flush()
+    os.execve(sys.executable, command, environment)  # noqa: S606 - the flow takes this process's place, and its signals
 
 
 def _deploy(repository: "Repository", workload: str) -> None:

@@ -251,3 +251,25 @@ def test_who_has_a_branch_checked_out_is_known(repo: Git, tmp_path: Path) -> Non
     git(repo.root, "worktree", "add", "-q", "-b", "mill", str(tmp_path / "a tree"))
     assert repo.worktrees_of(BRANCH) == [tmp_path / "a tree"]
     assert repo.worktrees_of("refs/heads/other") == []
+
+
+# Many files at once
+
+
+def test_the_bytes_of_many_files_come_with_their_paths_whatever_they_hold(repo: Git, folder: Path) -> None:
+    contents = {"sub/a b.bin": bytes(range(256)) * 3, "sub/empty": b"", "sub/été.txt": b"no end of line", "b": b"\n\n"}
+    for path, content in contents.items():
+        (folder / path).write_bytes(content)
+    commit_all(folder, "files")
+    assert repo.contents("HEAD") == {**contents, "sub/code.py": b"x = 1\n"}
+    assert repo.contents("HEAD", "sub/empty", "nowhere") == {"sub/empty": b""}
+    assert repo.contents("HEAD", "nowhere") == {}
+
+
+def test_visible_files_are_those_that_are_tracked_or_could_be(repo: Git, folder: Path) -> None:
+    (folder / ".gitignore").write_text("*.pyc\n")
+    (folder / "sub" / "code.pyc").touch()
+    (folder / "sub" / "née.py").touch()
+    assert repo.visible_files("sub") == ["sub/code.py", "sub/née.py"]
+    (folder / "sub" / "code.py").unlink()
+    assert repo.visible_files("sub", "nowhere") == ["sub/née.py"]

@@ -31,6 +31,7 @@ def test_names_and_kinds_are_filled_in(definition: StageDefinition) -> None:
     assert definition.name == "train@digits"
     assert definition.deps == ("src/kinds/images/network", "data/digits/prepared")
     assert definition.outs == ("models/digits/challenger",)
+    assert definition.command == "exec python -m gristmill.stages train digits"
 
 
 def test_figures_are_what_git_keeps(definition: StageDefinition) -> None:

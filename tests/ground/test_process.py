@@ -21,7 +21,7 @@ from gristmill.ground.process import (
 )
 
 TODAY = Path(gristmill.__file__).resolve().parents[2]
-DEFINITION = StageDefinition("train@w", ("src", "data/w"), (), (), (("params/w.yaml", "train"),), ())
+DEFINITION = StageDefinition("train@w", ("src", "data/w"), (), (), (("params/w.yaml", "train"),), (), "")
 
 
 @pytest.fixture
@@ -139,6 +139,6 @@ def test_another_stages_parameter_may_change_meanwhile(root: Path) -> None:
 
 
 def test_a_missing_dependency_says_which_verb_brings_it(root: Path) -> None:
-    missing = StageDefinition("ingest@w", ("data/v",), (), (), (), ())
+    missing = StageDefinition("ingest@w", ("data/v",), (), (), (), (), "")
     with pytest.raises(GroundError, match=r"data/v does not exist.*`gristmill land`.*`gristmill pull`"):
         snapshot(root, missing)

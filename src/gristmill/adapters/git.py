@@ -14,6 +14,7 @@ from pathlib import Path
 from gristmill.ground.errors import GristmillError
 
 NO_COMMIT = "0" * 40
+_SUBMODULE = "160000"
 _SETTINGS = {
     "commit.gpgSign": "false",
     "tag.gpgSign": "false",
@@ -203,6 +204,26 @@ class Git:
                 mode, _, sha = meta.split()
                 entries.append(TreeEntry(mode, sha, path))
         return entries
+
+    def contents(self, rev: str, *paths: str) -> dict[str, bytes]:
+        """The bytes of every file of a revision below the given paths."""
+        entries = [entry for entry in self.entries(rev, *paths) if entry.mode != _SUBMODULE]
+        told = self._process("cat-file", "--batch", stdin="".join(f"{entry.sha}\n" for entry in entries).encode())
+        if told.returncode != 0:
+            raise GitError("cat-file --batch", _words(told))
+        contents, rest = {}, memoryview(told.stdout)
+        for entry in entries:  # "<sha> blob <size>", the bytes, and an end of line
+            head, _, _ = bytes(rest[:200]).partition(b"\n")
+            start, size = len(head) + 1, int(head.split()[2])
+            contents[entry.path] = bytes(rest[start : start + size])
+            rest = rest[start + size + 1 :]
+        return contents
+
+    def visible_files(self, *paths: str) -> list[str]:
+        """Files of the working tree below the given paths that are tracked, or could be: what git ignores is left out."""
+        args = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *paths)
+        listed = set(self._run(*args, folder=self.here).split("\0")) - {""}
+        return sorted(path for path in listed if (self.here / path).is_file())
 
     def store(self, content: bytes) -> str:
         """Write a blob and return its hash."""

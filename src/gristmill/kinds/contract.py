@@ -34,6 +34,9 @@ class Records(Protocol):
     def count_rows(self, parts: list[Path], settings: Any) -> int:
         """Count rows from the bytes by another way than `read`, which must make exactly as many."""
 
+    def missing_part(self, parts: list[Path]) -> str | None:
+        """What these files still lack to be a batch, in a few words; None when they are whole."""
+
 
 class Tensors(Protocol):
     """How rows become what a model takes."""

@@ -22,7 +22,7 @@ _ROOM_FOR_NAMES = 120
 def versions_table(versions: list[Version], production: Production | None, width: int | None = None) -> "Table":
     """Versions, newest first, with their figures and where they stand."""
     table = empty_table(width)
-    for heading in ("version", "made", "verdict", "on the holdout", "state", "code"):
+    for heading in ("version", "made", "verdict", "on the holdout", "state", "model", "code"):
         table.add_column(heading, no_wrap=heading != "on the holdout")
     for version in sorted(versions, key=lambda v: v.numbers, reverse=True):
         figures = version.metrics.get("holdout", {})
@@ -33,6 +33,7 @@ def versions_table(versions: list[Version], production: Production | None, width
             version.verdict,
             ", ".join([*shown, f"n {figures.get('n', 0)}"]),
             _state(version, production),
+            version.model_sha256[:8],
             version.code[:8],
         )
     return table
@@ -52,6 +53,12 @@ def history_table(events: list[Event], width: int | None = None, now: datetime |
     for *row, why in rows:
         table.add_row(*row, cut(why, None if width is None else width - sum(widths[:-1]) - 2 * len(headings)))
     return table
+
+
+def event_line(event: Event) -> str:
+    """An event in one line, without its time."""
+    _, workload, what, version, _, _, why = _history_row(event, None, datetime.now(UTC))
+    return f"{workload}: {' '.join(word for word in (what, version) if word != '-')}: {why}"
 
 
 def empty_table(width: int | None) -> "Table":

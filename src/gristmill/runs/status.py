@@ -1,16 +1,22 @@
 """Every workload on one screen."""
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gristmill.adapters.dvc import read_lock
+from gristmill.ground.workload import Workload
 from gristmill.registry.promotion import read_production
 from gristmill.registry.tables import age, cut, empty_table
 from gristmill.registry.versions import read_versions
-from gristmill.runs.landing import landing_md5
+from gristmill.runs.inbox import entries, inbox_notes, objection
+from gristmill.runs.progress import Progress, read_progress
 from gristmill.runs.repository import Repository
+from gristmill.runs.schedules import read_schedule
+from gristmill.runs.up import Up, read_up
+from gristmill.runs.waiting import data_waiting
 from gristmill.runs.workspace import kept_failures
 
 if TYPE_CHECKING:
@@ -35,11 +41,21 @@ class WorkloadStatus:
     """Why automatic promotion is off."""
     failed: str | None
     """The worktree of a failed turn, if one was kept; from the repository's root."""
+    running: Progress | None = None
+    """Where its turn stands, if one is going on."""
+    n_inbox: int = 0
+    """Files and folders in its inbox that have not landed."""
+    next_turn: datetime | None = None
+    """By its schedule; None where nothing is up to keep it."""
+    service: str | None = None
+    """Address of the service that `gristmill up` keeps."""
 
 
 def read_status(repository: Repository) -> list[WorkloadStatus]:
     """The state of every workload of params.yaml."""
-    return [_status(repository, workload.name, workload.kind) for workload in repository.workloads()]
+    up, waiting = read_up(repository), data_waiting(repository)
+    dropped = Counter(entry.workload for entry in entries(repository))
+    return [_status(repository, workload, up, workload.name in waiting, dropped) for workload in repository.workloads()]
 
 
 def status_table(statuses: list[WorkloadStatus], width: int | None = None) -> "Table":
@@ -47,22 +63,51 @@ def status_table(statuses: list[WorkloadStatus], width: int | None = None) -> "T
     table, short = empty_table(width), width is not None
     table.show_lines = short
     notes = {status.workload: _notes(status) for status in statuses}
-    for heading in ("workload", "in production", "last verdict", "data"):
+    for heading in ("workload", "in production", "now", "last verdict", "data"):
         table.add_column(heading)
     if any(notes.values()):
         table.add_column("notes")
     between = "\n" if short else " "
     for status in statuses:
         champion = f"{status.champion}{between}{age(status.made)}" if status.champion and status.made else "nothing yet"
-        data = {
-            "none": f"none: `gristmill land {status.workload}`",
-            "waiting": f"waiting: `gristmill run {status.workload}`",
-            "in": "all milled",
-        }[status.data]
-        verdict = cut(status.verdict or "no run yet", None if width is None else width // 2 - 8, n_lines=3)
-        row = [f"{status.workload}{between}({status.kind})", champion, verdict, data]
+        verdict = cut(status.verdict or "no run yet", None if width is None else max(16, width // 2 - 20), n_lines=3)
+        row = [
+            f"{status.workload}{between}({status.kind})",
+            champion,
+            _now(status, between),
+            verdict,
+            _data(status, between),
+        ]
         table.add_row(*row, *(["; ".join(notes[status.workload])] if any(notes.values()) else []))
     return table
+
+
+def where(repository: Repository) -> list[str]:
+    """What stands under the screen: where things answer, and what waits in an inbox with its reason."""
+    up = read_up(repository)
+    links = [f"{name}: {url}" for name, url in (up.services.items() if up else ())]
+    lines = [f"up since {up.since}, process {up.pid}", f"Prefect: {up.prefect}", *links] if up else []
+    objections = [told for entry in entries(repository) if (told := objection(repository, entry))]
+    return [*lines, *dict.fromkeys([*objections, *inbox_notes(repository)])]
+
+
+def _now(status: WorkloadStatus, between: str) -> str:
+    if status.running:
+        return f"{status.running.stage}{between}{status.running.seconds} s"
+    if status.next_turn:
+        return f"next turn{between}{status.next_turn.astimezone():%a %H:%M}"
+    return ""
+
+
+def _data(status: WorkloadStatus, between: str) -> str:
+    by_hand = status.next_turn is None and status.service is None
+    if status.data == "none":
+        told = f"none: `gristmill land {status.workload}`"
+    elif status.data == "waiting":
+        told = f"waiting: `gristmill run {status.workload}`" if by_hand else "waiting"
+    else:
+        told = "all milled"
+    return f"{told}{between}{status.n_inbox} in the inbox" if status.n_inbox else told
 
 
 def _notes(status: WorkloadStatus) -> list[str]:
@@ -74,8 +119,10 @@ def _notes(status: WorkloadStatus) -> list[str]:
     return notes
 
 
-def _status(repository: Repository, name: str, kind: str) -> WorkloadStatus:
-    mill = repository.mill
+def _status(
+    repository: Repository, workload: Workload, up: Up | None, is_waiting: bool, dropped: Mapping[str, int]
+) -> WorkloadStatus:
+    mill, name = repository.mill, workload.name
     production = read_production(mill, name)
     landing = mill.read(f"data/{name}/landing.dvc")
     gate = mill.read(f"reports/{name}/gate.json")
@@ -88,18 +135,17 @@ def _status(repository: Repository, name: str, kind: str) -> WorkloadStatus:
     verdict = json.loads(gate) if gate else None
     return WorkloadStatus(
         workload=name,
-        kind=kind,
+        kind=workload.kind,
         champion=champion,
         made=made.astimezone(UTC) if made else None,
         verdict=f"{verdict['verdict']}: {verdict['sentence']}" if verdict else None,
-        data="none" if landing is None else "in" if landing_md5(landing) == _milled(repository, name) else "waiting",
+        data="none" if landing is None else "waiting" if is_waiting else "in",
         frozen=f"{production.frozen['reason']} ({production.frozen['at']})"
         if production and production.frozen
         else None,
         failed=str(failures[-1].relative_to(repository.root)) if failures else None,
+        running=read_progress(repository, name),
+        n_inbox=dropped.get(name, 0),
+        next_turn=read_schedule(workload).next_time(datetime.now(UTC)) if up else None,
+        service=up.services.get(name) if up else None,
     )
-
-
-def _milled(repository: Repository, name: str) -> str | None:
-    stage = read_lock(repository.mill.read("dvc.lock")).get(f"ingest@{name}", {})
-    return next((dep["md5"] for dep in stage.get("deps", []) if dep["path"] == f"data/{name}/landing"), None)

@@ -23,6 +23,7 @@ from gristmill.ground.workload import UnknownWorkloadError, Workload, find_workl
 from gristmill.registry.aliases import alias_path
 from gristmill.registry.mill import BRANCH, MillCheckedOutError, starting_tree
 from gristmill.runs.locks import is_owned, locked, owned
+from gristmill.runs.progress import forget_progress, note_progress, turn_lock
 from gristmill.runs.repository import Repository
 
 
@@ -85,6 +86,7 @@ class Workspace:
         Checkpoints lie in the repository's state, so that a turn which was killed in mid-training goes on from there.
         """
         checkpoints = self.repository.state / "checkpoints"
+        note_progress(self.repository, self.workload.name, stage)
         limit_s = TurnSettings.read(self.workload.params, "turn").stage_timeout_s
         environment = {"GRISTMILL_CHECKPOINTS": str(checkpoints)}
         self.dvc.reproduce(f"{stage}@{self.workload.name}", report, limit_s, environment)
@@ -142,8 +144,8 @@ def workspace(
     code = check_can_turn(repository, name, code_rev)
     if repository.git.is_dirty() and code_rev == "HEAD":
         report("uncommitted edits are not in this run: it takes the code of the last commit")
-    lock = repository.state / "locks" / f"{name}.lock"
-    with locked(lock, lambda: report(f"another turn of {name} is going on; waiting for it")):
+    with locked(turn_lock(repository, name), lambda: report(f"another turn of {name} is going on; waiting for it")):
+        forget_progress(repository, name)
         sweep(repository)
         for path in kept_failures(repository, name)[:-1]:  # the newest is enough to look at
             _remove(repository, path)
@@ -161,6 +163,7 @@ def workspace(
                 report(f"the worktree of this turn is kept for a look: {path}")
                 raise
         forget_failures(repository, name)
+        forget_progress(repository, name)
 
 
 def _targets(repository: Repository, name: str, base: str) -> list[str]:

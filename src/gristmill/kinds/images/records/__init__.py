@@ -2,5 +2,6 @@
 
 from gristmill.kinds.images.records.count import count_rows
 from gristmill.kinds.images.records.read import IngestSettings, read
+from gristmill.kinds.images.records.whole import missing_part
 
-__all__ = ["IngestSettings", "count_rows", "read"]
+__all__ = ["IngestSettings", "count_rows", "missing_part", "read"]

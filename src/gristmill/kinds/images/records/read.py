@@ -56,9 +56,16 @@ def read(parts: list[Path], settings: IngestSettings, batch: str) -> BatchTable:
     return BatchTable(_table(images, labels, n_rows, batch), problems)
 
 
+def kind_of_part(path: Path) -> str | None:
+    """`images` or `labels`, by the first four bytes of the file; None for anything else."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    return _WHAT.get(int.from_bytes(head, "big")) if len(head) == 4 else None
+
+
 def _read_part(path: Path, problems: list[str]) -> _Part | None:
     content = path.read_bytes()
-    what = _WHAT.get(int.from_bytes(content[:4], "big")) if len(content) >= 4 else None
+    what = kind_of_part(path)
     start = 4 + 4 * _N_DIMENSIONS.get(what or "", 0)
     if what is None or len(content) < start:
         problems.append(f"{path.name} is not an IDX file of images or labels")
