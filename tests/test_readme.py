@@ -1,11 +1,8 @@
 """A person's path in the README works when it is typed exactly as it is printed."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.pages import printed_commands
+from tests.pages import printed_commands, type_in
 
 from gristmill.registry.versions import read_versions
 from gristmill.runs.repository import Repository
@@ -16,26 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def test_a_persons_path_as_printed_ends_with_every_stage_from_the_run_cache_and_a_new_version(
     turned: Repository,
 ) -> None:
-    environment = {
-        **os.environ,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "PYTHONPATH": str(turned.root / "src"),
-        "DVC_SITE_CACHE_DIR": str(turned.root.parent / "dvc-site"),
-        **{f"GIT_{who}_{what}": "person" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-    }
     said: dict[str, list[str]] = {}
     for command in (commands := printed_commands(ROOT / "README.md", "Your own idea")):
-        done = subprocess.run(  # noqa: S602 - as a person's shell reads it
-            command,
-            cwd=turned.root,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            shell=True,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-        said.setdefault(command, []).append(done.stdout + done.stderr)
+        said.setdefault(command, []).append(type_in(turned.root, command))
     first, second = said["dvc repro package@credit-risk"]
     assert "Running stage 'train@credit-risk'" not in first
     assert "Running stage 'train@credit-risk'" in second

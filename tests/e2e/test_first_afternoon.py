@@ -1,12 +1,10 @@
 """A person's own CSV becomes a gated, served model by the README's five commands, exactly as they are printed."""
 
 import json
-import os
 import random
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import numpy as np
 import pytest
 from examples.churn.customers import COLUMNS, customers, write_csv
 from tests.conftest import copy_of_todays_code, gristmill, turn
-from tests.pages import printed_commands
+from tests.pages import persons_environment, printed_commands, type_in
 from tests.real_servers import wait_until_ready
 
 from gristmill.registry.promotion import read_production
@@ -26,37 +24,13 @@ COMMANDS = printed_commands(ROOT / "README.md", "Your own CSV to a served, gated
 ROW = dict(zip(COLUMNS[1:-1], ["2026-05-01", "monthly", None, None, 6, 2], strict=True))
 
 
-def environment(folder: Path, prefect_api: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "PREFECT_API_URL": prefect_api,
-        **{f"GIT_{who}_{what}": "person" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-    }
-
-
-def type_in(folder: Path, command: str, prefect_api: str) -> str:
-    done = subprocess.run(  # noqa: S602 - as a person's shell reads it
-        command,
-        cwd=folder,
-        env=environment(folder, prefect_api),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        shell=True,
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}"
-    return done.stdout
-
-
 def answered(folder: Path, command: str, row: dict[str, Any], prefect_api: str) -> dict[str, Any]:
     """What the service that the last command starts says of a row."""
     url = f"http://127.0.0.1:{shlex.split(command)[-1]}"
     with subprocess.Popen(
         shlex.split(command),
         cwd=folder,
-        env=environment(folder, prefect_api),
+        env={**persons_environment(folder), "PREFECT_API_URL": prefect_api},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
@@ -84,7 +58,7 @@ def test_five_commands_from_a_csv_to_an_answer(folder: Path, prefect_api: str) -
     write_csv(folder / "churn.csv", customers(10_000, seed=1))
     *before, serve = COMMANDS
     assert len(COMMANDS) == 5
-    said = [type_in(folder, command, prefect_api) for command in before]
+    said = [type_in(folder, command, PREFECT_API_URL=prefect_api) for command in before]
     assert "0.54 is three standard" in said[0] and "Promoted" in said[3]
     answer = answered(folder, serve, ROW, prefect_api)
     assert answer["version"] == "v1.0.0"
@@ -99,7 +73,7 @@ def test_five_commands_from_a_csv_to_an_answer(folder: Path, prefect_api: str) -
     random.Random(0).shuffle(targets)
     write_csv(folder / "churn.csv", [[*row[:-1], target] for row, target in zip(rows, targets, strict=True)])
     renamed = [re.sub(r"\bchurn\b(?!\.csv)", "shuffled", command) for command in before]
-    said = [type_in(folder, command, prefect_api) for command in renamed]
+    said = [type_in(folder, command, PREFECT_API_URL=prefect_api) for command in renamed]
     assert "Rejected" in said[3] and "below the floor of 0.54" in said[3]
     assert read_production(Repository(folder).mill, "shuffled").champion.version is None  # type: ignore[union-attr]
 
@@ -125,7 +99,7 @@ def test_a_regression_of_a_spreadsheets_export_is_served_just_so(folder: Path, p
         c.replace("churn.csv", "preise.csv").replace("churn", "prices").replace("3000", "3001") for c in commands
     ]
     *before, serve = commands
-    said = [type_in(folder, command, prefect_api) for command in before]
+    said = [type_in(folder, command, PREFECT_API_URL=prefect_api) for command in before]
     assert "read as Latin-1 (Windows-1252), ';' between cells, decimal commas" in said[0]
     assert "A regression of 'preis' from 4 columns" in said[0]
     row = {"zimmer": 5, "baujahr": 2000, "ort": "Köln", "verkauft_am": "2025-03-01"}
@@ -141,7 +115,7 @@ def test_300_rows_make_a_model_and_a_gate_that_says_what_it_cannot_see(folder: P
     write_csv(folder / "few.csv", customers(300, seed=3))
     done = gristmill(folder, "new", "few", "--from", "few.csv", "--target", "churned", "--id", "customer_id")
     assert "so many rows can show a difference of about 0.09" in done.stdout
-    type_in(folder, "git add -A && git commit -qm few && gristmill land few few.csv", prefect_api)
+    type_in(folder, "git add -A && git commit -qm few && gristmill land few few.csv", PREFECT_API_URL=prefect_api)
     assert "Promoted" in turn(folder, "few", prefect_api)
     gate = gate_of(folder, "few")
     assert gate["smallest_visible_difference"] > 0.05

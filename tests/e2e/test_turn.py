@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,8 +17,9 @@ import yaml
 from tests.applications import applications, write_applications
 from tests.conftest import clone_of, commit_all, dvc, git, gristmill, make_quick, turn
 from tests.digits import write_digits
+from tests.pages import type_in
 
-from gristmill.adapters.dvc import read_lock
+from gristmill.adapters.dvc import locked_output, read_lock
 from gristmill.ground.pipeline import STAGES, stage_definition
 from gristmill.ground.workload import find_workload
 from gristmill.registry.history import read_history
@@ -80,6 +82,21 @@ def test_a_versions_tag_in_a_fresh_clone_is_up_to_date_and_trains_to_the_same_by
     made = contents(turned.root / "models" / W / "challenger")
     dvc(turned.root, "repro", "--force", "--no-run-cache", f"train@{W}")
     assert contents(turned.root / "models" / W / "challenger") == made
+
+
+def test_the_commands_at_the_end_of_the_report_make_the_same_model_again(turned: Repository) -> None:
+    (version,) = read_versions(turned.git, W)
+    lock = read_lock(turned.mill.read("dvc.lock"))
+    report = locked_output(lock, f"gate@{W}", f"reports/{W}/report.html")
+    assert report is not None
+    page = turned.dvc.object_path(report["md5"]).read_text("utf-8")
+    (printed,) = re.findall(r'<pre class="commands">(.*?)</pre>', page, re.DOTALL)
+    first, *others = printed.replace("<b>VERSION</b>", version.version).splitlines()
+    assert f" {version.model_sha256[:8]} " in type_in(turned.root, first)
+    for command in others:
+        type_in(turned.root, command)
+    again = hashlib.sha256((turned.root / "models" / W / "challenger" / "model.safetensors").read_bytes()).hexdigest()
+    assert again == version.model_sha256
 
 
 def test_a_turn_with_nothing_new_ends_unchanged_and_records_nothing(turned: Repository, prefect_api: str) -> None:

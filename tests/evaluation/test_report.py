@@ -8,12 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.evaluation.charts import Whisker, difference_chart
 from gristmill.evaluation.gates import Evidence, GateSettings, judge
 from gristmill.evaluation.metrics import classification_metrics, regression_metrics
-from gristmill.evaluation.report import Page, render
+from gristmill.evaluation.report.charts import Whisker, difference_chart
+from gristmill.evaluation.report.contents import Page
+from gristmill.evaluation.report.page import render
+from gristmill.evaluation.report.problem import ProblemSettings
 from gristmill.evaluation.tables import Predictions
 
+PROBLEM = ProblemSettings(
+    goal="Say whether a picture shows a cat or a dog.",
+    decision="The door opens for cats.",
+    costs={"a dog called a cat": "the cats leave"},
+    owner="the doorkeeper",
+)
 VOID = {"meta", "link", "rect", "line", "circle", "polyline"}
 
 
@@ -61,8 +69,10 @@ def page_of(classes: list[str], n: int = 400, roles: tuple[str, ...] = ("challen
     figures = {role: classification_metrics(target, answers, classes) for role, answers in by_role.items()}
     return Page(
         workload="toy",
+        problem=PROBLEM,
         settings=settings,
         decision=judge(Evidence("toy", "classification", predictions, sha256), settings),
+        holdout=predictions,
         metrics={
             "task": "classification",
             "classes": classes,
@@ -97,10 +107,21 @@ def with_metrics(page: Page, **changed: Any) -> Page:
     return replace(page, metrics={**page.metrics, **changed})
 
 
-def test_it_opens_with_the_verdict_and_its_sentence() -> None:
+def test_it_opens_with_the_verdict_and_its_sentence_and_what_was_asked() -> None:
     page = page_of(["cat", "dog"])
     text = Strict(render(page)).text
-    assert text.index(page.decision.verdict) < text.index(page.decision.sentence) < text.index("What the gate asked")
+    assert text.index(page.decision.verdict) < text.index(page.decision.sentence) < text.index(PROBLEM.goal)
+    assert "A dog called a cat : the cats leave" in text
+    assert text.index(PROBLEM.owner) < text.index("Checks of the gate")
+
+
+def test_it_ends_with_the_commands_that_make_it_again_and_the_identities() -> None:
+    page = page_of(["cat", "dog"])
+    html = render(page)
+    assert "gristmill versions toy\ngit switch --detach toy@<b>VERSION</b>\ndvc checkout --allow-missing\n" in html
+    text = Strict(html).text
+    assert text.index("The data behind it") < text.index("the one whose model is cccccccc")
+    assert all(letter * 64 in text for letter in "cab")
 
 
 def test_every_check_stands_there_in_words() -> None:
@@ -122,9 +143,10 @@ def test_names_from_data_cannot_become_markup() -> None:
     evil = '<script>alert("1")</script>'
     page = with_metrics(page_of([evil, "dog & cat"]), notes=[evil])
     batches = [dict(page.validation["batches"][0], reasons=[{"reason": evil, "n_rows": 1, "severity": "critical"}])]
-    html = render(replace(page, validation={**page.validation, "batches": batches}))
+    problem = ProblemSettings(goal=evil, decision=evil, costs={f"a{evil}": evil}, owner=evil)
+    html = render(replace(page, problem=problem, validation={**page.validation, "batches": batches}))
     assert "<script" not in html
-    assert Strict(html).text.count(evil) >= 4  # class table, matrix, reason, note
+    assert Strict(html).text.count(evil) >= 9  # five of the problem, class table, matrix, reason, note
     assert "dog & cat" in Strict(html).text
 
 
@@ -162,7 +184,7 @@ def test_an_empty_holdout_has_a_page_too() -> None:
     empty = Predictions([], np.array([], np.int64), {"challenger": np.empty((0, 2), np.float32)})
     sha256 = {"challenger": "c" * 64, "champion": None, "best": None}
     decision = judge(Evidence("toy", "classification", empty, sha256), page.settings)
-    html = render(replace(with_metrics(page, holdout={"n": 0}), decision=decision))
+    html = render(replace(with_metrics(page, holdout={"n": 0}), decision=decision, holdout=empty))
     assert "nothing could be measured" in Strict(html).text
 
 
@@ -180,11 +202,10 @@ def test_a_cross_validation_is_shown_with_what_a_constant_answer_reaches() -> No
     assert "a constant answer reaches 0.5000" in text
 
 
-@pytest.mark.parametrize("margin", [0.0, 0.5])
-def test_a_regression_has_a_page_without_classes(margin: float) -> None:
+def page_of_a_regression(margin: float, spread: float = 1.0) -> Page:
     rng = np.random.default_rng(0)
-    target = rng.normal(size=100)
-    by_role = {"challenger": target + rng.normal(size=100), "champion": target + rng.normal(size=100)}
+    target = spread * rng.normal(size=100)
+    by_role = {"challenger": target + spread * rng.normal(size=100), "champion": target + spread * rng.normal(size=100)}
     predictions = Predictions([str(index) for index in range(100)], target, by_role)
     sha256 = {"challenger": "c" * 64, "champion": "a" * 64, "best": "a" * 64}
     settings = GateSettings(metric="mae", floors={"mae": 2}, margin=margin, resamples=500)
@@ -195,9 +216,32 @@ def test_a_regression_has_a_page_without_classes(margin: float) -> None:
         holdout={"n": 100, **{role: regression_metrics(target, answers) for role, answers in by_role.items()}},
     )
     decision = judge(Evidence("toy", "regression", predictions, sha256), settings)
-    text = Strict(render(replace(page, settings=settings, decision=decision))).text
+    return replace(page, settings=settings, decision=decision, holdout=predictions)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.5])
+def test_a_regression_has_a_page_without_classes(margin: float) -> None:
+    text = Strict(render(page_of_a_regression(margin))).text
     assert "Mean absolute error lower is better" in text
     assert "Class by class" not in text
+
+
+def test_the_residuals_of_a_regression_are_told_and_drawn() -> None:
+    page = page_of_a_regression(0.5)
+    parsed = Strict(render(page))
+    error = page.holdout.answers["challenger"] - page.holdout.target
+    assert f"Half of the challenger's answers lie within {np.median(np.abs(error)):.4f} of the truth" in parsed.text
+    assert f"The median error is {np.median(error):+.4f}." in parsed.text
+    labels = [str(attrs["aria-label"]) for tag, attrs in parsed.tags if tag == "svg"]
+    assert any(label.startswith("Answers against the truth, 100 records.") for label in labels)
+    assert any(label.startswith("Errors by size") for label in labels)
+    assert "How far off" not in Strict(render(page_of(["cat", "dog"]))).text
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-6, 1e9])
+def test_targets_of_any_size_can_be_drawn(spread: float) -> None:
+    html = render(page_of_a_regression(0.5, spread))
+    assert not re.search(r"\bnan\b", html.lower()) and "Answer against truth" in html
 
 
 def test_a_label_of_the_drawing_stays_inside_it_wherever_zero_lies() -> None:

@@ -14,7 +14,8 @@ from gristmill.ground.workload import Workload
 from gristmill.stages.gate import gate
 
 CLASSES = ["Bad", "Good"]
-GATE = "gate: {metric: accuracy, floors: {accuracy: 0.6}, margin: 0.05, resamples: 500}\n"
+PROBLEM = "problem: {goal: Say who pays., decision: None., costs: {wrong: money}, owner: the bank}\n"
+GATE = PROBLEM + "gate: {metric: accuracy, floors: {accuracy: 0.6}, margin: 0.05, resamples: 500}\n"
 
 
 def write_reports(workload: Workload, **n_right: int) -> None:
@@ -118,4 +119,11 @@ def test_a_workload_without_gates_is_told_what_is_missing(workload: Workload) ->
     write_reports(workload, challenger=350)
     workload.params.write_text("gate: {metric: accuracy}\n", "utf-8")
     with pytest.raises(SettingsError, match=r"gate\.floors is missing; gate\.margin is missing"):
+        gate(workload)
+
+
+def test_a_workload_of_which_nobody_says_what_it_is_for_is_told_so(workload: Workload) -> None:
+    write_reports(workload, challenger=350)
+    workload.params.write_text(GATE.removeprefix(PROBLEM), "utf-8")
+    with pytest.raises(SettingsError, match=r"the section 'problem' is missing"):
         gate(workload)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.evaluation.gates import Evidence, GateSettings, judge
-from gristmill.evaluation.report import Page, render
+from gristmill.evaluation.report.contents import Page
+from gristmill.evaluation.report.page import render
+from gristmill.evaluation.report.problem import ProblemSettings
 from gristmill.evaluation.tables import ROLES, read_predictions
 from gristmill.ground.files import read_json, write_json, write_text
 from gristmill.ground.workload import Workload
@@ -18,10 +20,11 @@ def gate(workload: Workload) -> None:
     """Write reports/<w>/{gate.json, report.html} from the figures and predictions of the earlier stages.
 
     Raises:
-        SettingsError: the section `gate` does not fit.
+        SettingsError: the section `gate` or `problem` does not fit.
         GateMetricError: it asks for a metric that the task does not have.
     """
     settings = GateSettings.read(workload.params, "gate")
+    problem = ProblemSettings.read(workload.params, "problem")
     metrics = read_json(workload.reports / "evaluation.json")
     evidence = Evidence(
         workload=workload.name,
@@ -34,8 +37,10 @@ def gate(workload: Workload) -> None:
     decision = judge(evidence, settings)
     page = Page(
         workload=workload.name,
+        problem=problem,
         settings=settings,
         decision=decision,
+        holdout=evidence.holdout,
         metrics=metrics,
         validation=read_json(workload.reports / "validation.json"),
         training=read_json(workload.reports / "training.json"),

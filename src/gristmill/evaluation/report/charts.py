@@ -118,6 +118,59 @@ def folds_chart(folds: Sequence[float], mean: float, baseline: float, label: str
     return _svg(base + 26, label, parts)
 
 
+def density_chart(counts: Sequence[Sequence[float]], low: float, high: float, label: str) -> str:
+    """Records counted in square cells, [true][answered], both axes from `low` to `high`; darker cells hold more."""
+    side, left, top = 268, 88, 10
+    n, most = len(counts), max(max(row) for row in counts) or 1
+    cell = side / n
+
+    def x(value: float) -> float:
+        return left + side * (value - low) / (high - low)
+
+    def y(value: float) -> float:
+        return top + side - side * (value - low) / (high - low)
+
+    parts = [
+        f'<rect class="cell" x="{_n(left + i * cell)}" y="{_n(top + side - (j + 1) * cell)}" width="{_n(cell)}" '
+        f'height="{_n(cell)}" opacity="{0.12 + 0.88 * (count / most) ** 0.5:.2f}"/>'
+        for i, row in enumerate(counts)
+        for j, count in enumerate(row)
+        if count
+    ]
+    parts += [
+        _line(x(low), y(low), x(high), y(high), "kept"),
+        _line(left, top + side, left + side, top + side, "axis"),
+        _line(left, top, left, top + side, "axis"),
+    ]
+    for value in _ticks(low, high):
+        parts += [
+            _text(x(value), top + side + 18, _short(value), "middle"),
+            _text(left - 8, y(value) + 4, _short(value), "end"),
+        ]
+    parts.append(_text(left + side / 2, top + side + 36, "truth", "middle"))
+    return _svg(top + side + 42, label, parts, 420)
+
+
+def histogram_chart(counts: Sequence[int], reach: float, label: str) -> str:
+    """Bars of equal width from -reach to +reach, around zero."""
+    width, left, top, base = 420, 16, 10, 270
+    bar, most = (width - 2 * left) / len(counts), max(counts) or 1
+
+    def x(value: float) -> float:
+        return left + (width - 2 * left) * (value + reach) / (2 * reach)
+
+    parts = [
+        f'<rect class="cell" x="{_n(left + i * bar)}" y="{_n(base - (base - top) * count / most)}" '
+        f'width="{_n(bar - 1)}" height="{_n((base - top) * count / most)}"/>'
+        for i, count in enumerate(counts)
+        if count
+    ]
+    parts += [_line(x(0), top, x(0), base, "kept"), _line(left, base, width - left, base, "axis")]
+    parts += [_text(x(value), base + 18, _short(value), "middle") for value in _ticks(-reach, reach)]
+    parts.append(_text(width / 2, base + 36, "answer minus truth", "middle"))
+    return _svg(base + 42, label, parts, width)
+
+
 def share_bar(shares: Sequence[tuple[str, int]], label: str) -> str:
     """One bar cut into parts; the first name of each pair is also its CSS class."""
     total = sum(count for _, count in shares) or 1
@@ -147,6 +200,14 @@ def _line(x1: float, y1: float, x2: float, y2: float, css_class: str) -> str:
 
 def _text(x: float, y: float, text: str, anchor: str, css_class: str = "tick") -> str:
     return f'<text class="{css_class}" x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _short(value: float) -> str:
+    """A tick in few characters: 250k, 1.5M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if letter == 'k' else size):g}{letter}"
+    return f"{value:g}"
 
 
 def _n(value: float) -> str:

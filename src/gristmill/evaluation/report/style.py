@@ -97,10 +97,13 @@ svg.bar{max-width:none;border-radius:4px;height:14px}
 .part-withheld{--key:var(--second)}.part-reverted{--key:var(--soft)}.part-collapsed{--key:var(--line)}.part-unjudged{--key:var(--open)}
 rect[class^=part-]{fill:var(--key)}
 .reasons{margin:0;padding-left:16px}
-footer{color:var(--soft);font-size:13px;padding-bottom:48px}
-footer h2{font-size:14px;margin:26px 0 4px;color:var(--ink)}
-footer dl{margin:0}footer div{display:flex;gap:12px;flex-wrap:wrap}
-footer dt{min-width:90px}footer dd{margin:0}
+.cell{fill:var(--accent)}
+.asked,.identities{margin:0}.asked div,.identities div{display:flex;gap:12px;padding:5px 0}
+.asked dt,.identities dt{min-width:90px;flex:none;color:var(--soft);font-size:13px;line-height:1.75}
+.asked dd,.identities dd{margin:0;max-width:76ch;overflow-wrap:anywhere}
+.commands{background:var(--ground);border:1px solid var(--line);border-radius:8px;padding:12px 14px;overflow-x:auto;
+font:12.5px/1.6 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
+footer{color:var(--faint);font-size:13px;padding-bottom:40px}
 @media (max-width:560px){header,main,footer{padding-left:14px;padding-right:14px}section{padding:18px 14px}
 h1{font-size:28px}.checks thead{display:none}.checks tr{display:block;padding:8px 0;border-bottom:1px solid var(--line)}
 .checks tr>*{display:block;border:0;padding:2px 0}}
