@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from flows.server import prefect_server
-from gristmill.ground.errors import GristmillError
+from gristmill.ground.errors import GristmillError, mendable
 from gristmill.ground.lifetime import dying_with_caller
 from gristmill.runs.repository import Repository
 from gristmill.runs.workspace import check_can_turn
@@ -49,6 +49,11 @@ def main() -> int:
     except GristmillError as error:
         print(f"gristmill: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if (told := mendable(error)) is None:
+            raise
+        print(f"gristmill: {told}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"\nstopped; `gristmill run {args.workload}` goes on where it was", file=sys.stderr)
         return 130
@@ -58,18 +63,21 @@ def _up(args: argparse.Namespace, repository: Repository) -> int:
     from flows.up import up
     from gristmill.runs.screen import Happenings, Teller, live_screen
 
+    is_terminal = sys.stdout.isatty()
+    teller = Teller(None if is_terminal else lambda line: print(line, flush=True))
+    renewals = [Happenings(repository, teller.say).look]
     with ExitStack() as stack:
-        teller = Teller(None if sys.stdout.isatty() else lambda line: print(line, flush=True))
-        happenings = Happenings(repository, teller.say)
-        renewals = [happenings.look]
-        if sys.stdout.isatty():
+        if is_terminal:
             renewals.append(stack.enter_context(live_screen(repository, teller)))
 
         def renew() -> None:
             for one in renewals:
                 one()
 
-        return up(repository, args.port, args.serve_from, teller.say, renew)
+        code = up(repository, args.port, args.serve_from, teller.say, renew)
+    if is_terminal:  # what the screen said last went with it
+        print(teller.lines[-1])
+    return code
 
 
 def _in_a_process_of_its_own() -> int:

@@ -20,6 +20,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
 from flows.deployments import FLOW
@@ -40,7 +41,6 @@ class Turns:
             say: told what came of asking, once.
         """
         self._client, self._code, self._say = client, code, say
-        self._ids: dict[str, UUID] = {}
         self._asked: dict[str, tuple[UUID, float]] = {}
         self._told: dict[str, str] = {}
 
@@ -48,7 +48,8 @@ class Turns:
         """Ask for a turn that takes this data in; nothing happens where one is coming, or has ended for the same."""
         code = self._code()
         self._tell_start(workload)
-        runs = self._runs(workload, [f"data:{data[:12]}", f"code:{code[:12]}"])
+        deployment = self._client.read_deployment_by_name(f"{FLOW}/{workload}").id
+        runs = self._runs(deployment, [f"data:{data[:12]}", f"code:{code[:12]}"])
         ended = [run.state for run in runs if run.state is not None and run.state.is_final()]
         if any(not state.is_crashed() for state in ended):
             failed = next((state for state in ended if state.is_failed()), None)
@@ -65,13 +66,13 @@ class Turns:
                 f"the turn for its newest data was killed {len(ended)} times; `gristmill run {workload}` tries it again",
             )
             return
-        if len(runs) > len(ended) or self._is_turning(workload):
+        if len(runs) > len(ended) or self._is_turning(deployment):
             return
         run = self._client.create_flow_run_from_deployment(
-            self._deployment(workload),
+            deployment,
             parameters={"reason": "new data"},
             tags=[f"data:{data[:12]}", f"code:{code[:12]}"],
-            idempotency_key=f"{workload}:{data}:{code}:{len(ended)}",
+            idempotency_key=f"{deployment}:{data}:{code}:{len(ended)}",  # a workload may go, and come back as another
         )
         self._asked[workload] = (run.id, time.time())
         self._say(f"{workload}: asked for a turn")
@@ -80,26 +81,25 @@ class Turns:
         if workload not in self._asked:
             return
         run_id, asked = self._asked[workload]
-        run = self._client.read_flow_run(run_id)
+        try:
+            run = self._client.read_flow_run(run_id)
+        except ObjectNotFound:  # its workload went for a while, and its runs with it
+            del self._asked[workload]
+            return
         if run.start_time is not None:
             del self._asked[workload]
             self._say(f"{workload}: the turn began {run.start_time.timestamp() - asked:.1f} s after it was asked for")
 
-    def _runs(self, workload: str, tags: list[str]) -> list[FlowRun]:
-        deployment = FlowRunFilterDeploymentId(any_=[self._deployment(workload)])
+    def _runs(self, deployment: UUID, tags: list[str]) -> list[FlowRun]:
+        made = FlowRunFilterDeploymentId(any_=[deployment])
         return self._client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(deployment_id=deployment, tags=FlowRunFilterTags(all_=tags))
+            flow_run_filter=FlowRunFilter(deployment_id=made, tags=FlowRunFilterTags(all_=tags))
         )
 
-    def _is_turning(self, workload: str) -> bool:
-        deployment = FlowRunFilterDeploymentId(any_=[self._deployment(workload)])
+    def _is_turning(self, deployment: UUID) -> bool:
+        made = FlowRunFilterDeploymentId(any_=[deployment])
         state = FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNFINISHED))
-        return bool(self._client.read_flow_runs(flow_run_filter=FlowRunFilter(deployment_id=deployment, state=state)))
-
-    def _deployment(self, workload: str) -> UUID:
-        if workload not in self._ids:
-            self._ids[workload] = self._client.read_deployment_by_name(f"{FLOW}/{workload}").id
-        return self._ids[workload]
+        return bool(self._client.read_flow_runs(flow_run_filter=FlowRunFilter(deployment_id=made, state=state)))
 
     def _once(self, workload: str, sentence: str) -> None:
         if self._told.get(workload) != sentence:

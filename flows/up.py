@@ -127,6 +127,8 @@ class House:
     services: dict[str, Child] = field(default_factory=dict)
     _contracts: dict[str, tuple[str, str]] = field(default_factory=dict)
     _given_up: set[str] = field(default_factory=set)
+    _nothing_at: dict[str, str | None] = field(default_factory=dict)
+    """Tips of `mill` at which a workload had nothing in production."""
     _seen: Stamp = ()
     _deployed: list[dict[str, Any]] = field(default_factory=list)
     _complaints: dict[str, str] = field(default_factory=dict)
@@ -144,8 +146,16 @@ class House:
         self.server = Child("the Prefect server", server_command(self.port), environment, logs / "server.log")
         self.worker = Child("the worker", [*worker, "--name", "gristmill"], environment, logs / "worker.log")
         self.watcher = Child(
-            "the watcher", [sys.executable, "-m", "flows", "watch"], environment, logs / "watcher.log", pipe=self.say
+            "the watcher",
+            [sys.executable, "-m", "flows", "watch"],
+            environment,
+            logs / "watcher.log",
+            pipe=self._pass_on,
         )
+
+    def _pass_on(self, line: str) -> None:
+        """What the watcher says, without the time that it brings for its log."""
+        self.say(line.partition(" | ")[2] or line)
 
     def begin(self) -> None:
         """Bring everything up, in the order in which one needs the other."""
@@ -188,19 +198,24 @@ class House:
         if self.watcher.is_dead:
             self.say(f"the watcher has died ({self.watcher.log} may say why): it starts again")
             self.watcher.start()
-        self._without_fault("schedules", self._follow_schedules)
+        self.without_fault("schedules", self._follow_schedules)
         self.keep_serving()
 
     def keep_serving(self) -> None:
         """A service for each champion, also for the first one of a workload, and a new one where the contract changed."""
         for position, name in enumerate(self._names()):
-            self._without_fault(name, partial(self._keep_service, name, position))
+            self.without_fault(name, partial(self._keep_service, name, position))
 
     def _keep_service(self, name: str, position: int) -> None:
         root = self.repository.serving(name)
         if name not in self.services:
-            if current_bundle(root) is not None or deploy_champion(self.repository, name, self.say):
-                self._serve(name, self._port(self.serve_from + position))
+            tip = self.repository.mill.tip()
+            if current_bundle(root) is None and self._nothing_at.get(name) == tip:
+                return
+            if deploy_champion(self.repository, name, self.say) is None:
+                self._nothing_at[name] = tip
+                return
+            self._serve(name, self._port(self.serve_from + position))
         elif name in self._given_up:
             return
         elif self.services[name].is_dead:
@@ -214,7 +229,7 @@ class House:
     def _names(self) -> list[str]:
         """The workloads, or those that are served already while params.yaml cannot be read."""
         names: list[str] = []
-        self._without_fault("workloads", lambda: names.extend(one.name for one in self.repository.workloads()))
+        self.without_fault("workloads", lambda: names.extend(one.name for one in self.repository.workloads()))
         return list(dict.fromkeys([*names, *self.services]))
 
     def _follow_schedules(self) -> None:
@@ -238,7 +253,7 @@ class House:
             (str(p), p.stat().st_mtime_ns) for p in [here / "params.yaml", *sorted(here.glob("params/*.yaml"))]
         )
 
-    def _without_fault(self, about: str, do: Callable[[], object]) -> None:
+    def without_fault(self, about: str, do: Callable[[], object]) -> None:
         """Do it; what is wrong is said once, and tried again at the next look."""
         try:
             do()
@@ -343,7 +358,7 @@ def up(
             house.begin()
             while not stop.wait(_TICK_S):
                 house.keep()
-                renew()
+                house.without_fault("what is shown", renew)
         except StoppedError:
             pass
         finally:

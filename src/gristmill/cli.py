@@ -3,7 +3,6 @@
 Everything heavy is imported by the verb that uses it, so that `gristmill --help` answers at once.
 """
 
-import errno
 import json
 import os
 import sys
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gristmill.ground.errors import GristmillError
+from gristmill.ground.errors import GristmillError, mendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -299,9 +298,9 @@ def main() -> None:
         print(f"gristmill: {error}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+        if (told := mendable(error)) is None:
             raise
-        print(f"gristmill: {error.filename or 'a file'} cannot be written or read: {error.strerror}.", file=sys.stderr)
+        print(f"gristmill: {told}", file=sys.stderr)
         sys.exit(1)
 
 

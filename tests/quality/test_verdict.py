@@ -125,6 +125,13 @@ def test_broken_tolerance_costs_the_batch_and_kept_tolerance_only_the_rows() -> 
     assert "size: more rows than the tolerated share of 0.02 are below 0" in sentences(broken)
 
 
+def test_a_warning_that_tolerates_rows_is_told_only_when_there_are_more() -> None:
+    tolerant = suite(kwargs={"mostly": 0.98}, severity="warning")
+    assert sentences(verdict(rows(), bad(1, success=True), rules=tolerant)) == []
+    told = sentences(verdict(rows(), bad(1, 2, 3), rules=tolerant))
+    assert told == ["size: 3 of 100 rows are below 0", "size: more rows than the tolerated share of 0.02 are below 0"]
+
+
 def test_what_ingest_could_not_read_keeps_its_row_out_and_is_not_told_twice() -> None:
     found = verdict(
         rows(problems={7: ["size is no number"]}, size={7: None}, scan={7: None}),

@@ -20,6 +20,7 @@ from configobj import ConfigObj, ConfigObjError
 
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.lifetime import dying_with_caller
+from gristmill.ground.settings import parse_yaml
 
 
 class DvcError(GristmillError):
@@ -244,7 +245,7 @@ def configured_cache(root: Path) -> Path:
 
 def read_lock(text: bytes | None) -> dict[str, Any]:
     """The stages of a dvc.lock, by name."""
-    return dict((yaml.safe_load(text) or {}).get("stages", {})) if text else {}
+    return dict((parse_yaml(text) or {}).get("stages", {})) if text else {}
 
 
 def write_lock(stages: Mapping[str, Any]) -> bytes:

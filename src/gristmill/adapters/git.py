@@ -9,12 +9,16 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from gristmill.ground.errors import GristmillError
 
 NO_COMMIT = "0" * 40
+_HEX = frozenset("0123456789abcdef")
 _SUBMODULE = "160000"
+_REMEMBERED = 256
+"""Files of commits that are kept in memory: whoever watches the branch asks for the same ones each second."""
 _SETTINGS = {
     "commit.gpgSign": "false",
     "tag.gpgSign": "false",
@@ -118,6 +122,7 @@ class Git:
             NoRepositoryError: there is none.
         """
         self.root = self.here = folder
+        self._read_commit = lru_cache(_REMEMBERED)(self._read)
         try:
             common = self._run("rev-parse", "--path-format=absolute", "--git-common-dir").strip()
         except GitError as error:
@@ -187,6 +192,10 @@ class Git:
         Raises:
             GitError: it exists and cannot be read. Taken for absent, it would be written anew, and what it held be lost.
         """
+        is_fixed = len(rev) == len(NO_COMMIT) and set(rev) <= _HEX  # a whole hash always names the same bytes
+        return self._read_commit(rev, path) if is_fixed else self._read(rev, path)
+
+    def _read(self, rev: str, path: str) -> bytes | None:
         done = self._process("cat-file", "blob", f"{rev}:{path}")
         if done.returncode == 0:
             return done.stdout

@@ -61,7 +61,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     import yaml  # only where something is read: what is served reads none
 
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = parse_yaml(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise SettingsError(path, ["the file does not exist"]) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -71,6 +71,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SettingsError(path, ["a mapping of sections is expected"])
     return content
+
+
+def parse_yaml(text: str | bytes) -> Any:
+    """What a YAML document says, by libyaml where it is there: ten times as fast, and `gristmill up` reads each second.
+
+    Raises:
+        yaml.YAMLError: it is none.
+    """
+    import yaml
+
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
 
 
 def _sentence(section: str, problem: Any) -> str:

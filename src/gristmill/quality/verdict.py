@@ -5,8 +5,9 @@
               of bad rows above `max_bad_rows` cost the whole batch
     mostly    an expectation of rows with `mostly` is both: the rows it names are kept out, and the batch too where more
               rows break it than it tolerates
-Warnings and infos are only reported. Rows that a decision keeps out are not looked at; rows that a person released are
-admitted in spite of reasons, unless a value that the suite calls `needed` is empty: nothing could be learnt from them.
+Warnings and infos are only reported, and what their `mostly` tolerates is not. Rows that a decision keeps out are not looked
+at; rows that a person released are admitted in spite of reasons, unless a value that the suite calls `needed` is empty:
+nothing could be learnt from them.
 """
 
 from collections.abc import Callable
@@ -165,7 +166,8 @@ def _found(outcome: Outcome, suite: Suite, looked_at: Positions, unread: Positio
     if entry.type == "expect_column_values_to_not_be_null":
         where = np.setdiff1d(where, unread)
     reasons = []
-    if len(where):
+    is_tolerated = entry.tolerates_rows and outcome.success and entry.severity != "critical"
+    if len(where) and not is_tolerated:
         reasons.append(Reason(row_fault(entry, suite), entry.severity, where, subject, notes=entry.notes))
     if entry.tolerates_rows and not outcome.success:
         tolerated = f"{1 - float(entry.kwargs['mostly']):.4g}"

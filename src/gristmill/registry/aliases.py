@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from gristmill.ground.settings import parse_yaml
+
 
 @dataclass(frozen=True)
 class Alias:
@@ -48,7 +50,7 @@ def read_alias(content: bytes | None) -> Alias | None:
     """Parse an alias; None where the file does not exist (nothing has landed yet)."""
     if content is None:
         return None
-    entry = yaml.safe_load(content)
+    entry = parse_yaml(content)
     meta = entry.get("meta", {})
     return Alias(
         pointer={key: entry["outs"][0][key] for key in ("md5", "size", "nfiles")},

@@ -15,6 +15,7 @@ import yaml
 
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import new_file
+from gristmill.ground.settings import parse_yaml
 from gristmill.ground.workload import Workload, all_workloads, available_kinds, check_name
 from gristmill.runs.repository import Repository
 from gristmill.runs.schedules import deployment, deployments, parse_schedule, prefect_yaml
@@ -96,7 +97,7 @@ def draft_workload(repository: Repository, kind: str, name: str, **words: Any) -
 def workload_files(repository: Repository, kind: str, name: str, draft: "Draft") -> dict[str, str]:
     """The files of a drafted workload, by path from the tree's root: two new ones, and two with a part more."""
     root = repository.here
-    schedule = parse_schedule(root / "params" / f"{name}.yaml", yaml.safe_load(draft.params)["schedule"])
+    schedule = parse_schedule(root / "params" / f"{name}.yaml", parse_yaml(draft.params)["schedule"])
     return {
         "params.yaml": _with_line((root / "params.yaml").read_text("utf-8"), name, kind),
         f"params/{name}.yaml": draft.params,
@@ -149,7 +150,7 @@ def _with_line(content: str, name: str, kind: str) -> str:
     entry = f"  {name}: {{kind: {kind}}}\n"
     block = re.search(r"^workloads:[^\S\n]*(?:#.*)?\n(?:(?:[ \t]+.*|#.*)?\n)*?(?=\S|\Z)", content, re.MULTILINE)
     if block is None:  # written on one line, or otherwise
-        values = yaml.safe_load(content)
+        values = parse_yaml(content)
         values["workloads"][name] = {"kind": kind}
         return yaml.safe_dump(values, sort_keys=False)
     head = content[: block.end()].rstrip("\n") + "\n"

@@ -17,6 +17,7 @@ from gristmill.adapters.dvc import Dvc, DvcError
 from gristmill.data.manifest import DECISION_FILES, Manifest, Part, Role, batch_id
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, sync, write_json
+from gristmill.ground.settings import parse_yaml
 from gristmill.ground.workload import Workload
 from gristmill.registry.aliases import Barred, frozen_file
 from gristmill.registry.mill import Change
@@ -159,9 +160,7 @@ def _has_landed(repository: Repository, workload: Workload, batch: str, tip: str
 
 def landing_md5(landing: bytes) -> str:
     """The data version that a landing.dvc names."""
-    import yaml
-
-    return str(yaml.safe_load(landing)["outs"][0]["md5"])
+    return str(parse_yaml(landing)["outs"][0]["md5"])
 
 
 def _change(

@@ -3,14 +3,16 @@
 Without a terminal there is no screen; each thing that happens is a line.
 """
 
+import json
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gristmill.ground.errors import GristmillError
-from gristmill.registry.history import read_history
+from gristmill.registry.history import Event, read_history
 from gristmill.registry.tables import event_line
 from gristmill.runs.repository import Repository
 from gristmill.runs.status import read_status, status_table, where
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 _KEPT_LINES = 200
+_RENEWED_S = 1.0
 
 
 class Teller:
@@ -30,9 +33,8 @@ class Teller:
         self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def say(self, line: str) -> None:
-        """One line, with the time of day unless it brings one."""
-        if not line[:2].isdigit():
-            line = f"{datetime.now():%H:%M:%S} | {line}"
+        """One line, with the time of day."""
+        line = f"{datetime.now():%H:%M:%S} | {line}"
         self.lines.append(line)
         if self._show:
             self._show(line)
@@ -55,20 +57,47 @@ class Happenings:
             if event.commit == self._tip:
                 break
             news.append(event)
-        self._tip = tip
         for event in reversed(news):
+            if "Outcome" in event.trailers:
+                self._tell_batches(event, self._tip)
             if "Batch" not in event.trailers:  # of a landing the watcher has told, and more of it
                 self._say(event_line(event))
+            self._tip = event.commit
+
+    def _tell_batches(self, event: Event, before: str | None) -> None:
+        """What became of each batch that a run judged for the first time, or otherwise than before."""
+        workload = event.trailers["Workload"]
+        known = self._batches(workload, before)
+        for name, batch in self._batches(workload, event.commit).items():
+            if batch != known.get(name):
+                self._say(f"{workload}: {batch_line(batch)}")
+
+    def _batches(self, workload: str, commit: str | None) -> dict[str, Any]:
+        content = self._repository.mill.read(f"reports/{workload}/validation.json", commit) if commit else None
+        return {batch["batch"]: batch for batch in json.loads(content)["batches"]} if content else {}
+
+
+def batch_line(batch: Mapping[str, Any]) -> str:
+    """What became of a batch, as validation.json tells it, and why where not all of it came in."""
+    rows, n_rows = batch["rows"], batch["n_rows"]
+    line = f"batch {batch['batch']} {batch['status']}: {rows['admitted']:,} of {n_rows:,} rows admitted"
+    reasons = [one["reason"] for one in batch["reasons"] if one["severity"] == "critical"]
+    return f"{line}; {'; '.join(reasons)}" if reasons else line
 
 
 @contextmanager
 def live_screen(repository: Repository, teller: Teller) -> Iterator[Callable[[], None]]:
-    """Show the screen while the block runs; what is yielded renews it."""
+    """Show the screen while the block runs; what is yielded renews it, at most once a second."""
     from rich.live import Live
 
     with Live(auto_refresh=False, screen=True, redirect_stderr=False) as live:
+        renewed_at = 0.0
 
         def renew() -> None:
+            nonlocal renewed_at
+            if time.monotonic() - renewed_at < _RENEWED_S:
+                return
+            renewed_at = time.monotonic()
             try:
                 live.update(picture(repository, teller, live.console), refresh=True)
             except GristmillError as error:  # a file that is just being edited

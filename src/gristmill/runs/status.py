@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -53,9 +52,12 @@ class WorkloadStatus:
 
 def read_status(repository: Repository) -> list[WorkloadStatus]:
     """The state of every workload of params.yaml."""
-    up, waiting = read_up(repository), data_waiting(repository)
+    up, waiting, tip = read_up(repository), data_waiting(repository), repository.mill.tip()
     dropped = Counter(entry.workload for entry in entries(repository))
-    return [_status(repository, workload, up, workload.name in waiting, dropped) for workload in repository.workloads()]
+    return [
+        _status(repository, workload, tip, up, workload.name in waiting, dropped[workload.name])
+        for workload in repository.workloads()
+    ]
 
 
 def status_table(statuses: list[WorkloadStatus], width: int | None = None) -> "Table":
@@ -120,12 +122,12 @@ def _notes(status: WorkloadStatus) -> list[str]:
 
 
 def _status(
-    repository: Repository, workload: Workload, up: Up | None, is_waiting: bool, dropped: Mapping[str, int]
+    repository: Repository, workload: Workload, tip: str | None, up: Up | None, is_waiting: bool, n_inbox: int
 ) -> WorkloadStatus:
     mill, name = repository.mill, workload.name
-    production = read_production(mill, name)
-    landing = mill.read(f"data/{name}/landing.dvc")
-    gate = mill.read(f"reports/{name}/gate.json")
+    production = read_production(mill, name, tip)
+    landing = mill.read(f"data/{name}/landing.dvc", tip)
+    gate = mill.read(f"reports/{name}/gate.json", tip)
     made = None
     champion = production.champion.version if production else None
     for version in read_versions(repository.git, name):
@@ -145,7 +147,7 @@ def _status(
         else None,
         failed=str(failures[-1].relative_to(repository.root)) if failures else None,
         running=read_progress(repository, name),
-        n_inbox=dropped.get(name, 0),
+        n_inbox=n_inbox,
         next_turn=read_schedule(workload).next_time(datetime.now(UTC)) if up else None,
         service=up.services.get(name) if up else None,
     )

@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic import Field
 
 from gristmill.adapters.dvc import Dvc, read_lock
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.pipeline import STAGES
-from gristmill.ground.settings import Settings
+from gristmill.ground.settings import Settings, parse_yaml
 from gristmill.ground.workload import UnknownWorkloadError, Workload, find_workload
 from gristmill.registry.aliases import alias_path
 from gristmill.registry.mill import BRANCH, MillCheckedOutError, starting_tree
@@ -124,7 +123,7 @@ def check_can_turn(repository: Repository, name: str, code_rev: str = "HEAD") ->
 
 def workloads_at(repository: Repository, code: str) -> list[str]:
     """The names in params.yaml of a commit."""
-    content = yaml.safe_load(repository.git.read(code, "params.yaml") or b"")
+    content = parse_yaml(repository.git.read(code, "params.yaml") or b"")
     return [str(name) for name in content.get("workloads") or ()] if isinstance(content, dict) else []
 
 
@@ -145,7 +144,7 @@ def workspace(
     if repository.git.is_dirty() and code_rev == "HEAD":
         report("uncommitted edits are not in this run: it takes the code of the last commit")
     with locked(turn_lock(repository, name), lambda: report(f"another turn of {name} is going on; waiting for it")):
-        forget_progress(repository, name)
+        note_progress(repository, name, "beginning")
         sweep(repository)
         for path in kept_failures(repository, name)[:-1]:  # the newest is enough to look at
             _remove(repository, path)

@@ -15,7 +15,7 @@ import yaml
 from gristmill.adapters.git import Git
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.pipeline import STAGES, StageDefinition, define_stage
-from gristmill.ground.settings import SettingsError
+from gristmill.ground.settings import SettingsError, parse_yaml
 from gristmill.registry.mill import is_own_file
 
 Reader = Callable[..., dict[str, bytes]]
@@ -86,7 +86,7 @@ def _stage(stage: str, pipeline: Mapping[str, Any], workload: str, kind: str) ->
 
 def _mapping(files: Mapping[str, bytes], path: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(files.get(path, b"")) or {}
+        content = parse_yaml(files.get(path, b"")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(Path(path), ["not readable as YAML: " + " ".join(str(error).split())]) from error
     if not isinstance(content, dict):
