@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from examples.churn.customers import COLUMNS, customers, write_csv
 from tests.conftest import copy_of_todays_code, gristmill, turn
+from tests.houses import House, wait_for
 from tests.pages import persons_environment, printed_commands, type_in
 from tests.real_servers import wait_until_ready
 
@@ -20,6 +21,7 @@ from gristmill.registry.promotion import read_production
 from gristmill.runs.repository import Repository
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+AFTERNOON = (ROOT / "docs" / "first-afternoon.md").read_text("utf-8")
 COMMANDS = printed_commands(ROOT / "README.md", "Your own CSV to a served, gated model in five commands")
 ROW = dict(zip(COLUMNS[1:-1], ["2026-05-01", "monthly", None, None, 6, 2], strict=True))
 
@@ -54,8 +56,10 @@ def gate_of(folder: Path, workload: str) -> dict[str, Any]:
     return gate
 
 
-def test_five_commands_from_a_csv_to_an_answer(folder: Path, prefect_api: str) -> None:
-    write_csv(folder / "churn.csv", customers(10_000, seed=1))
+def test_five_commands_make_an_answer_of_a_csv_and_three_more_files_go_as_the_page_says(
+    folder: Path, prefect_api: str
+) -> None:
+    type_in(folder, "python -m examples.churn")
     *before, serve = COMMANDS
     assert len(COMMANDS) == 5
     said = [type_in(folder, command, PREFECT_API_URL=prefect_api) for command in before]
@@ -67,15 +71,39 @@ def test_five_commands_from_a_csv_to_an_answer(folder: Path, prefect_api: str) -
     assert gate["comparison"]["challenger"] > 0.83, "the known signal allows 0.85"
     assert gate["comparison"]["n"] > 1_800
 
-    # the same CSV with its target shuffled: a second workload, the same recipe, REJECT at the floor that `new` wrote
+    house = House(folder)
+    house.start()
+    try:
+        house.await_up()
+        for command in re.findall(r"^\$ (cp .*)$", AFTERNOON, re.MULTILINE):
+            type_in(folder, command)
+            wait_for("it to be milled", house.is_all_milled, house.log)
+        wait_for("the last line", lambda: "run: Unchanged" in house.log.read_text("utf-8"), house.log)
+        assert house.stop() == 0
+    finally:
+        house.kill()
+    log = house.log.read_text("utf-8")
+    promised = [line for line in AFTERNOON.splitlines() if line.startswith("churn: batch")]
+    assert len(promised) == 3
+    for line in promised:
+        assert f"| {line}\n" in log
+    outcomes = re.findall(r"churn: run: (\w+)", log)
+    assert len(outcomes) == 3 and {*outcomes[:2]} <= {"Promoted", "Held"} and outcomes[2] == "Unchanged"
+    type_in(folder, "gristmill pull")
+    for path in re.findall(r"`(data/churn/quarantine/[^`]+|reports/churn/report.html)`", AFTERNOON):
+        assert (folder / path).is_file()
+
+
+def test_the_same_csv_with_its_target_shuffled_is_rejected_at_the_floor_that_new_wrote(
+    folder: Path, prefect_api: str
+) -> None:
     rows = customers(10_000, seed=1)
     targets = [row[-1] for row in rows]
     random.Random(0).shuffle(targets)
     write_csv(folder / "churn.csv", [[*row[:-1], target] for row, target in zip(rows, targets, strict=True)])
-    renamed = [re.sub(r"\bchurn\b(?!\.csv)", "shuffled", command) for command in before]
-    said = [type_in(folder, command, PREFECT_API_URL=prefect_api) for command in renamed]
+    said = [type_in(folder, command, PREFECT_API_URL=prefect_api) for command in COMMANDS[:-1]]
     assert "Rejected" in said[3] and "below the floor of 0.54" in said[3]
-    assert read_production(Repository(folder).mill, "shuffled").champion.version is None  # type: ignore[union-attr]
+    assert read_production(Repository(folder).mill, "churn").champion.version is None  # type: ignore[union-attr]
 
 
 def house_prices(n_rows: int, seed: int) -> str:
