@@ -12,7 +12,6 @@ from datetime import datetime
 from examples.story.__main__ import numbers_as_numbers
 from examples.story.grist import images_of
 from examples.story.screen import Service
-from flows.server import free_port
 
 from benchmarks.figures import tell, tell_median
 from benchmarks.scratch import BIN, Done, Line, Scratch, declared_parts, scratch_repository
@@ -20,6 +19,7 @@ from benchmarks.timeline import timeline
 from gristmill.registry.promotion import read_production
 from gristmill.registry.versions import Version, find_version
 from gristmill.runs.repository import Repository
+from gristmill.serving.command import free_port
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ first that nobody alive uses, so two turns without a server do not share a datab
 import http.client
 import itertools
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.lifetime import dying_with_caller
 from gristmill.runs.locks import first_free
+from gristmill.serving.command import free_port
 
 _START_LIMIT_S = 180  # a fresh database took 8 s on an idle machine, and a minute on a loaded one
 
@@ -104,13 +104,6 @@ def answers(url: str) -> bool:
             return bool(response.status == http.client.OK)
     except OSError:
         return False
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -9,23 +9,23 @@ begun again finds its finished stages in the run cache, and training goes on fro
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from httpx import HTTPError
 
+from flows.child import Child
 from flows.server import QUIET, answers, server_command, server_environment
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import read_json
-from gristmill.ground.lifetime import dying_with_caller
 from gristmill.runs.deployment import deploy_champion
+from gristmill.runs.inbox import make_inboxes
 from gristmill.runs.repository import Repository
 from gristmill.runs.schedules import WORK_POOL, deployments
 from gristmill.runs.up import Standing, standing_up
@@ -35,7 +35,6 @@ from gristmill.serving.command import HOST, PortInUseError, check_port, free_por
 
 _TICK_S = 0.5
 _START_LIMIT_S = 180
-_END_LIMIT_S = 10
 _QUICK_DEATH_S = 20
 _MOST_QUICK_DEATHS = 3
 
@@ -53,65 +52,6 @@ class StoppedError(GristmillError):
 
 Stamp = tuple[tuple[str, int], ...]
 """Files, and when they were written."""
-
-
-@dataclass
-class Child:
-    """One process, started again when it dies."""
-
-    name: str
-    command: list[str]
-    environment: Mapping[str, str]
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
-    quick_deaths: int = 0
-    pipe: Callable[[str], None] | None = None
-    """Told each line that it prints, besides the log."""
-
-    def start(self) -> None:
-        """Start it, in a session of its own: Ctrl-C is for the one who ends the others in order."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        log = self.log.open("ab")
-        self.process = subprocess.Popen(
-            [*([] if self.command[0].endswith("setpriv") else dying_with_caller()), *self.command],
-            env={**os.environ, **self.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if self.pipe else log,
-            stderr=log,
-            start_new_session=True,
-        )
-        if self.pipe and self.process.stdout:
-            threading.Thread(target=_copy, args=(self.process.stdout, log, self.pipe), daemon=True).start()
-        else:
-            log.close()
-        self.started = time.monotonic()
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether it was started and has ended."""
-        return self.process is not None and self.process.poll() is not None
-
-    def end(self) -> None:
-        """Ask it to end, and end it if it does not."""
-        if self.process is None:
-            return
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(_END_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self.process = None
-
-
-def _copy(stream: IO[bytes], log: IO[bytes], tell: Callable[[str], None]) -> None:
-    with stream, log:
-        for line in stream:
-            log.write(line)
-            log.flush()
-            tell(line.decode("utf-8", "replace").rstrip("\n"))
 
 
 @dataclass
@@ -351,6 +291,7 @@ def up(
         signal.signal(number, lambda *_: stop.set())
     with standing_up(repository) as standing:
         deployments(repository.here)  # a wrong schedule is said before anything is started
+        make_inboxes(repository)
         port = port or free_port()
         check_port(port)
         house = House(repository, port, serve_from, say, standing, stop)

@@ -1,18 +1,9 @@
 """What tests of real server processes share."""
 
-import socket
 import subprocess
 import time
 
 import httpx
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes], timeout_s: float = 60) -> None:

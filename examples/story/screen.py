@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.server import free_port
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from gristmill.ground.errors import GristmillError
+from gristmill.serving.command import free_port
 
 
 class StoryError(GristmillError):

@@ -38,10 +38,12 @@ def up(house: House) -> Iterator[None]:
 
 def test_files_in_inboxes_become_champions_that_answer_with_no_command_typed(house: House) -> None:
     house.add_workload("churn")
-    house.add_workload("leavers", seed=2)
-    house.drop("churn", "before.csv", seed=1, n_rows=400)  # while nothing runs
+    house.drop("churn", "before.csv", seed=1, n_rows=400)  # while nothing runs: found at the start
     with up(house):
-        # found at the start; a second workload turns beside the first
+        # a workload that is made meanwhile gets an inbox and a deployment, and turns beside the first
+        house.add_workload("leavers", seed=2)
+        inbox = house.root / "data" / "leavers" / "inbox"
+        wait_for("an inbox of the new workload", inbox.is_dir, house.log)
         house.drop("leavers", "first.csv", seed=2, n_rows=400)
         services = wait_for(
             "two services", lambda: (u := read_up(house.repository)) and len(u.services) == 2 and u.services, house.log

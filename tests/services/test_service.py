@@ -17,13 +17,13 @@ import httpx
 import numpy as np
 import psutil
 import pytest
-from tests.real_servers import free_port, wait_until_ready
+from tests.real_servers import wait_until_ready
 from tests.toy_models import IMAGES, TABULAR, write_workload
 
 from gristmill.ground.files import read_json
 from gristmill.ground.workload import Workload
 from gristmill.serving.bundle import point_at, unpack_bundle
-from gristmill.serving.command import PortInUseError, serve_command, serve_environment
+from gristmill.serving.command import PortInUseError, free_port, serve_command, serve_environment
 from gristmill.serving.predictor import load_predictor
 from gristmill.stages.package import package
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.real_servers import free_port, wait_until_ready
+from tests.real_servers import wait_until_ready
 from tests.toy_models import IMAGES, TABULAR, write_bento
 
 from gristmill.ground.files import write_json
 from gristmill.serving.app import create_app
+from gristmill.serving.command import free_port
 from gristmill.serving.live import Live
 
 DEPLOYMENT = {

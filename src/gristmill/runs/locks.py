@@ -53,7 +53,9 @@ def is_owned(path: Path) -> bool:
     """Whether somebody alive holds the lock file."""
     try:
         with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(
+                file, fcntl.LOCK_SH | fcntl.LOCK_NB
+            )  # shared, so that two who ask do not take each other for it
     except BlockingIOError:
         return True
     except FileNotFoundError:

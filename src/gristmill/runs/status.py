@@ -10,7 +10,8 @@ from gristmill.ground.workload import Workload
 from gristmill.registry.promotion import read_production
 from gristmill.registry.tables import age, cut, empty_table
 from gristmill.registry.versions import read_versions
-from gristmill.runs.inbox import entries, inbox_notes, objection
+from gristmill.runs.dropped import entries, objection
+from gristmill.runs.inbox import inbox_notes
 from gristmill.runs.progress import Progress, read_progress
 from gristmill.runs.repository import Repository
 from gristmill.runs.schedules import read_schedule

@@ -1,0 +1,178 @@
+"""What lies in the inboxes: entries, and what speaks against one as it is.
+
+An entry is a file, or a folder whose files are the parts of one batch. Temporary names (a leading dot, .part, .tmp) are left
+alone until they are renamed.
+"""
+
+import contextlib
+import importlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gristmill.ground.errors import GristmillError
+from gristmill.ground.files import file_sha256, read_json
+from gristmill.runs.repository import Repository
+from gristmill.runs.workspace import workloads_at
+
+if TYPE_CHECKING:
+    from gristmill.kinds.contract import Records
+
+LEAVING = ".landed"
+"""Folder within an inbox through which an entry leaves it; what is found there had landed, or lands."""
+_TEMPORARY = (".part", ".partial", ".tmp", ".crdownload", ".download", ".filepart", ".swp", "~")
+_MANIFEST = "manifest.json"
+
+Fingerprint = tuple[tuple[str, int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something in an inbox."""
+
+    workload: str
+    path: Path
+
+    @property
+    def files(self) -> list[Path]:
+        """All that it holds but folders, a sender's manifest included."""
+        if not self.path.is_dir():
+            return [self.path]
+        return sorted(path for path in self.path.rglob("*") if path.is_symlink() or not path.is_dir())
+
+    @property
+    def manifest(self) -> Path:
+        """Where a folder's sender may say what belongs to it."""
+        return self.path / _MANIFEST
+
+    @property
+    def parts(self) -> list[Path]:
+        """The files that land."""
+        return [path for path in self.files if path != self.manifest]
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it had landed once, and somebody was stopped before it had left, or wrote to it meanwhile."""
+        return self.path.parent.parent.name == LEAVING
+
+    def fingerprint(self) -> Fingerprint:
+        """Changes whenever anybody writes to it or puts another in its place, and not by being moved.
+
+        Raises:
+            FileNotFoundError: it is there no more.
+        """
+        stats = ((path, path.stat() if path.exists() else path.lstat()) for path in self.files)
+        return tuple((str(path.relative_to(self.path)), s.st_ino, s.st_size, s.st_mtime_ns) for path, s in stats)
+
+
+def entries(repository: Repository) -> list[Entry]:
+    """What lies in all inboxes, temporary names left out; also in those of workloads that nobody knows."""
+    found = []
+    for inbox in filter(is_open, inboxes(repository)):
+        with contextlib.suppress(FileNotFoundError):  # somebody is just removing it
+            paths = [path for path in inbox.iterdir() if not _is_temporary(path.name)]
+            found += [
+                Entry(inbox.parent.name, path) for path in (*sorted(paths), *sorted(inbox.glob(f"{LEAVING}/*/*")))
+            ]
+    return found
+
+
+def objection(repository: Repository, entry: Entry) -> str | None:
+    """Why an entry cannot land as it is, in a sentence; None when nothing that is quickly known speaks against it."""
+    try:
+        told = _objection(repository, entry)
+    except OSError as error:
+        told = words_of(error)
+    return printable(told) if told and os.path.lexists(entry.path) else None  # it may just have been taken out
+
+
+def inboxes(repository: Repository) -> list[Path]:
+    return sorted((repository.here / "data").glob("*/inbox"))
+
+
+def is_open(inbox: Path) -> bool:
+    return inbox.is_dir() and os.access(inbox, os.R_OK | os.W_OK | os.X_OK)
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") or name.lower().endswith(_TEMPORARY)
+
+
+def _objection(repository: Repository, entry: Entry) -> str | None:
+    where = entry.path.relative_to(repository.here)
+    known = {workload.name: workload for workload in repository.workloads()}
+    if entry.workload not in known:
+        return (
+            f"{where} waits: params.yaml knows no workload '{entry.workload}'; add it (`gristmill new`), or move this to "
+            "the inbox of one that it knows"
+        )
+    if entry.workload not in workloads_at(repository, repository.git.commit_of("HEAD")):
+        return (
+            f"{where} waits: the workload '{entry.workload}' is not committed yet, and a run takes the code of a commit; "
+            "commit it"
+        )
+    if told := _unusable(repository.here, entry):
+        return told
+    if entry.manifest.is_file() and (told := _manifest_objection(where, entry)):
+        return told
+    records: Records = importlib.import_module(f"gristmill.kinds.{known[entry.workload].kind}.records")
+    if missing := records.missing_part(entry.parts):
+        return f"{where} waits: it {missing}, which belong together; put all parts of a batch into one folder"
+    return None
+
+
+def _unusable(here: Path, entry: Entry) -> str | None:
+    for path in (entry.path, *entry.path.rglob("*")):
+        rights, what = (os.R_OK | os.W_OK | os.X_OK, "read and emptied") if path.is_dir() else (os.R_OK, "read")
+        if path.exists() and not os.access(path, rights):
+            return f"{path.relative_to(here)} may not be {what} by this user: give the right to, or take it out"
+    for path in entry.files:
+        if any(_is_temporary(name) for name in path.relative_to(entry.path).parts):
+            return f"{path.relative_to(here)} has a temporary name: rename it when it is whole, or take it out"
+        if not path.is_file():
+            return f"{path.relative_to(here)} is no file (a link to nothing or to a folder, a pipe): take it out"
+        if not path.stat().st_size:
+            return f"{path.relative_to(here)} is empty: it waits to be filled, or to be taken out"
+    return None if entry.parts else f"{entry.path.relative_to(here)} waits: the folder holds no file of data"
+
+
+def _manifest_objection(where: Path, entry: Entry) -> str | None:
+    try:
+        wanted = _wanted(entry)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return f'{where}/{_MANIFEST} cannot be read; {{"parts": [{{"name": ..., "sha256": ...}}]}} is expected'
+    here = {path.name for path in entry.parts}
+    if missing := sorted(wanted.keys() - here):
+        return f"{where} waits for {', '.join(missing)}, which its manifest names"
+    if more := sorted(here - wanted.keys()):
+        return f"{where} waits: its manifest does not name {', '.join(more)}"
+    return None
+
+
+def wrong_part(where: str, entry: Entry) -> str | None:
+    """Apart from the other objections, for whoever shows a status each second must not hash gigabytes."""
+    wanted = _wanted(entry) if entry.manifest.is_file() else {}
+    for path in entry.parts:
+        sha256 = wanted.get(path.name)
+        if sha256 and file_sha256(path) != sha256.lower():
+            return f"{where} waits: {path.name} is not the file whose SHA-256 its manifest names; send it again"
+    return None
+
+
+def _wanted(entry: Entry) -> dict[str, str]:
+    """The SHA-256 of each part, by its name; empty where the sender names none."""
+    parts = read_json(entry.manifest)["parts"]
+    return {str(part["name"]): str(part.get("sha256") or "") for part in parts}
+
+
+def words_of(error: GristmillError | OSError) -> str:
+    if isinstance(error, GristmillError):
+        return str(error)
+    what = f"{error.filename}: " if error.filename else ""
+    return f"the watcher waits: {what}{error.strerror or error}. Nothing is lost: mend it, and the watcher goes on."
+
+
+def printable(text: str) -> str:
+    """One line that any terminal takes: a name may hold line ends, and bytes that are no UTF-8."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in " ".join(text.split()))
