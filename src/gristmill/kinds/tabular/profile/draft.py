@@ -163,12 +163,12 @@ def _problem(wish: Wish, classes: list[str], n_features: int) -> dict[str, Any]:
     else:
         costs = {"an answer that is too high": "not said yet", "an answer that is too low": "not said yet"}
     what = (
-        f"which '{wish.target}' ({', '.join(classes[:6])}{', ...' if len(classes) > 6 else ''})"
+        f"'{wish.target}' ({', '.join(classes[:6])}{', ...' if len(classes) > 6 else ''})"
         if classes
         else f"the number '{wish.target}'"
     )
     return {
-        "goal": wish.goal or f"Predict {what} of a row from {n_features} columns.",
+        "goal": wish.goal or f"Predict {what} from {n_features} columns.",
         "decision": wish.decision or "not said yet: what does somebody do differently because of an answer?",
         "costs": costs,
         "owner": wish.owner or "not said yet",
