@@ -1,5 +1,6 @@
 """DVC by its command line: its cache where DVC itself would look, its refusals as our sentences, no process left over."""
 
+import json
 import subprocess
 import sys
 import time
@@ -168,6 +169,20 @@ def test_a_lock_file_is_the_same_bytes_in_any_order_of_stages() -> None:
     assert text == write_lock({"a@w": other, "b@w": one})
     assert read_lock(text) == {"a@w": other, "b@w": one}
     assert read_lock(None) == {} == read_lock(b"")
+
+
+WORDS = ["no", "yes", "on", "12:30", "1e5", "0o17", "017", "2026-01-01", "~", "null", "", "1_000", "0x1F", ".5", "é: #"]
+
+
+def test_words_that_yaml_may_take_for_something_else_stay_words_for_dvc_and_for_us(root: Path) -> None:
+    params = {"classes": WORDS, "rate": 1e-05, "flag": True}
+    (root / "params.yaml").write_text(json.dumps(params), "utf-8")
+    dvc = stages(root, words="touch out\n    params: [classes, rate, flag]\n    outs: [out]")
+    reproduce(dvc, "words")
+    lock = read_lock((root / "dvc.lock").read_bytes())
+    assert lock["words"]["params"]["params.yaml"] == params
+    (root / "dvc.lock").write_bytes(write_lock(lock))
+    assert dvc.stale("words") == {}, "DVC reads what we have written as what it wrote itself"
 
 
 def test_an_output_is_found_by_its_stage_and_path() -> None:

@@ -89,6 +89,8 @@ def test_five_commands_make_an_answer_of_a_csv_and_three_more_files_go_as_the_pa
         assert f"| {line}\n" in log
     outcomes = re.findall(r"churn: run: (\w+)", log)
     assert len(outcomes) == 3 and {*outcomes[:2]} <= {"Promoted", "Held"} and outcomes[2] == "Unchanged"
+    told = type_in(folder, "gristmill why churn")
+    assert told.count("up to date") == 7, f"classes called yes and no are words to DVC as to us\n{told}"
     type_in(folder, "gristmill pull")
     for path in re.findall(r"`(data/churn/quarantine/[^`]+|reports/churn/report.html)`", AFTERNOON):
         assert (folder / path).is_file()

@@ -3,6 +3,7 @@
 By its command line, since its Python API is bound to the process's working directory and is not thread-safe (measured).
 """
 
+import io
 import json
 import os
 import shutil
@@ -11,16 +12,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import platformdirs
-import yaml
 from configobj import ConfigObj, ConfigObjError
+from ruamel.yaml import YAML
 
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.lifetime import dying_with_caller
-from gristmill.ground.settings import parse_yaml
 
 
 class DvcError(GristmillError):
@@ -244,14 +245,23 @@ def configured_cache(root: Path) -> Path:
 
 
 def read_lock(text: bytes | None) -> dict[str, Any]:
-    """The stages of a dvc.lock, by name."""
-    return dict((parse_yaml(text) or {}).get("stages", {})) if text else {}
+    """The stages of a dvc.lock, by name; what they hold is not to be changed."""
+    return dict(_stages(text)) if text else {}
+
+
+@lru_cache(8)
+def _stages(text: bytes) -> Mapping[str, Any]:
+    # DVC writes YAML 1.2, where `no` and `12:30` are words; read as 1.1, a class called no would come back as false.
+    return dict((YAML(typ="safe").load(text) or {}).get("stages", {}))
 
 
 def write_lock(stages: Mapping[str, Any]) -> bytes:
     """A dvc.lock of these stages, in a fixed order."""
     content = {"schema": "2.0", "stages": {name: stages[name] for name in sorted(stages)}}
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode()
+    writer, text = YAML(), io.BytesIO()
+    writer.default_flow_style = False
+    writer.dump(content, text)
+    return text.getvalue()
 
 
 def locked_output(stages: Mapping[str, Any], stage: str, path: str) -> dict[str, Any] | None:
