@@ -47,6 +47,11 @@ class Child:
         self.started = time.monotonic()
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started and lives."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
     def is_dead(self) -> bool:
         """Whether it was started and has ended."""
         return self.process is not None and self.process.poll() is not None

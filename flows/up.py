@@ -105,6 +105,7 @@ class House:
 
     def _begin_turning(self, why: str) -> None:
         started = time.monotonic()
+        self._seen, self._deployed = self._stamp(), deployments(self.repository.here)  # before anything is started
         self.server.start()
         while not answers(self.url):
             if self.stop.is_set():
@@ -118,7 +119,6 @@ class House:
         from flows.deployments import deploy_all, free_slots
         from flows.turns import clear_unfinished
 
-        self._seen, self._deployed = self._stamp(), deployments(self.repository.here)
         with get_client(sync_client=True) as client:
             ids = deploy_all(client, self.repository.here)
             if n := clear_unfinished(client, ids, why):
@@ -129,17 +129,21 @@ class House:
 
     def keep(self) -> None:
         """Start again what has died, and follow what people change; a fault of one thing leaves the others up."""
-        if self.server.is_dead or self.worker.is_dead:
-            dead = self.server if self.server.is_dead else self.worker
-            self.say(f"{dead.name} has died ({dead.log} may say why): server and worker start again")
-            self.worker.end()
-            self.server.end()
-            self._begin_turning("the server or the worker died")
+        if not (self.server.is_running and self.worker.is_running):
+            self.without_fault("turning", self._turn_again)
         if self.watcher.is_dead:
             self.say(f"the watcher has died ({self.watcher.log} may say why): it starts again")
             self.watcher.start()
         self.without_fault("schedules", self._follow_schedules)
         self.keep_serving()
+
+    def _turn_again(self) -> None:
+        for child in (self.server, self.worker):
+            if child.is_dead:
+                self.say(f"{child.name} has died ({child.log} may say why): server and worker start again")
+        self.worker.end()
+        self.server.end()
+        self._begin_turning("the server or the worker died")
 
     def keep_serving(self) -> None:
         """A service for each champion, also for the first one of a workload, and a new one where the contract changed."""
@@ -247,7 +251,7 @@ class House:
         self.watcher.end()
         self.worker.end()
         for child in self.services.values():
-            if child.process is not None and child.process.poll() is None:
+            if child.is_running and child.process:
                 child.process.terminate()
         for child in self.services.values():
             child.end()

@@ -5,6 +5,7 @@ The package registries are folders made here; apt-get, dpkg-deb and pip are the 
 
 import hashlib
 import io
+import itertools
 import os
 import shutil
 import subprocess
@@ -70,7 +71,8 @@ def test_files_of_one_debian_package_are_read_after_one_download_though_the_list
     batch = SourceBatch(role="train", parts=parts)
     fetched = fetch_batch(batch, tmp_path / "cache", lambda _part, doing, _done, _total: said.append(doing))
     assert [path.read_bytes() for path in fetched.parts] == [b"a", b"b"]
-    assert said.count("fetching package lists") == 1
+    doings = [doing for doing, _ in itertools.groupby(said)]  # what takes long is said again as it goes on
+    assert doings.count("fetching package lists") == 1
     assert not list((machine / "no-lists").glob("*Packages*"))  # the machine's own state is left alone
     assert not Path("/usr/share/toy").exists()
     shutil.rmtree(debian)  # the package stays on the shelf: a part that was lost needs no registry
