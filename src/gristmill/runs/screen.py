@@ -60,7 +60,8 @@ class Happenings:
         for event in reversed(news):
             if "Outcome" in event.trailers:
                 self._tell_batches(event, self._tip)
-            if "Batch" not in event.trailers:  # of a landing the watcher has told, and more of it
+            # Of a landing the watcher has told, and more of it; the branch's own beginning is nobody's.
+            if "Workload" in event.trailers and "Batch" not in event.trailers:
                 self._say(event_line(event))
             self._tip = event.commit
 
