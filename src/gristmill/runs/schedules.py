@@ -21,8 +21,8 @@ ENTRYPOINT = "flows/retrain.py:retrain"
 
 _HEAD = """\
 # What turns by itself, and when: made from params/<workload>.yaml by `python -m tools.deployments`, never edited by hand.
-# `gristmill up` deploys it to its own server; `prefect --no-prompt deploy --all` to any other, in this folder, whose worker
-# must be started with GRISTMILL_REPOSITORY set to it.
+# `gristmill up` deploys it to its own server. To any other: `prefect work-pool create gristmill --type process`, then in
+# this folder `prefect --no-prompt deploy --all`, and a worker that is started with GRISTMILL_REPOSITORY set to it.
 """
 
 
