@@ -13,12 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.ground.errors import GristmillError, mendable
+from gristmill.verbs.terminal import ReasonOption, WorkloadArgument, open_repository, say, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rich.table import Table
-
     from gristmill.runs.repository import Repository
 
 app = typer.Typer(
@@ -28,8 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-WorkloadArgument = Annotated[str, typer.Argument(metavar="WORKLOAD", help="Its name in params.yaml.")]
-ReasonOption = Annotated[str, typer.Option(help="Why; it stands in the history for good.")]
 
 
 @app.command()
@@ -46,13 +41,13 @@ def land(
     from gristmill.runs.landing import land as land_files
     from gristmill.runs.sourcing import land_sources
 
-    repository = _repository()
+    repository = open_repository()
     if not files:
-        land_sources(repository, repository.workload(workload), _say)
+        land_sources(repository, repository.workload(workload), say)
         return
     landed = land_files(repository, repository.workload(workload), files, "benchmark" if benchmark else "train")
     what = "landed" if landed.is_new else "had landed before; nothing changed:"
-    _say(f"{workload}: {what} batch {landed.manifest.batch}, {len(landed.manifest.parts)} files")
+    say(f"{workload}: {what} batch {landed.manifest.batch}, {len(landed.manifest.parts)} files")
 
 
 @app.command()
@@ -80,7 +75,7 @@ def new(
     """Make a workload of your own file: look at it, and write params, expectations and schedule for you to review."""
     from gristmill.runs.beginning import check_words, columns_table, draft_workload, workload_files, write_all
 
-    repository = _repository()
+    repository = open_repository()
     draft = draft_workload(
         repository,
         kind,
@@ -96,21 +91,21 @@ def new(
         owner=owner or repository.git.actor(),
     )
     if draft.read:
-        _say(draft.read)
-    _show(lambda width: columns_table(draft, width))
+        say(draft.read)
+    show(lambda width: columns_table(draft, width))
     for line in (*draft.findings, "", *draft.decided, ""):
-        _say(line)
+        say(line)
     files = workload_files(repository, kind, name, draft)
     if dry_run:
         for path, content in files.items():
-            _say(f"--- {path}\n{content}")
-        _say("nothing was written (--dry-run)")
+            say(f"--- {path}\n{content}")
+        say("nothing was written (--dry-run)")
         return
     write_all(repository.here, files)
     paths = " ".join(files)
-    _say(f"written: {', '.join(files)}; read them, above all `problem:` and `gate:` in params/{name}.yaml")
-    _say(f"then:\n  gristmill land {name} {file}\n  gristmill run {name}\n  gristmill serve {name}")
-    _say(f'but commit first, for a run takes the code of a commit:\n  git add {paths} && git commit -m "Add {name}"')
+    say(f"written: {', '.join(files)}; read them, above all `problem:` and `gate:` in params/{name}.yaml")
+    say(f"then:\n  gristmill land {name} {file}\n  gristmill run {name}\n  gristmill serve {name}")
+    say(f'but commit first, for a run takes the code of a commit:\n  git add {paths} && git commit -m "Add {name}"')
 
 
 @app.command()
@@ -139,8 +134,8 @@ def down() -> None:
     """End what `gristmill up` started, in order, from another terminal."""
     from gristmill.runs.up import ask_down
 
-    up = ask_down(_repository())
-    _say(f"ended: process {up.pid} and all that it had started")
+    up = ask_down(open_repository())
+    say(f"ended: process {up.pid} and all that it had started")
 
 
 @app.command()
@@ -148,8 +143,8 @@ def pull() -> None:
     """Bring the mill's state (data, models, reports, dvc.lock) into your tree; `dvc repro` then finds nothing to do."""
     from gristmill.runs.pulling import pull as pull_state
 
-    for line in pull_state(_repository()):
-        _say(line)
+    for line in pull_state(open_repository()):
+        say(line)
 
 
 @app.command()
@@ -157,11 +152,11 @@ def status() -> None:
     """Every workload on one screen: what is in production, since when, the last verdict, data waiting, frozen or not."""
     from gristmill.runs.status import read_status, status_table, where
 
-    repository = _repository()
+    repository = open_repository()
     statuses = read_status(repository)
-    _show(lambda width: status_table(statuses, width))
+    show(lambda width: status_table(statuses, width))
     for line in where(repository):
-        _say(line)
+        say(line)
 
 
 @app.command()
@@ -175,14 +170,14 @@ def why(
     from gristmill.runs.why.answers import explain
     from gristmill.runs.why.words import answer_lines, overview_lines, to_json
 
-    answers = explain(_repository(), question)
+    answers = explain(open_repository(), question)
     asked = [answer for answer in answers if answer.name == question]
     if as_json:
         told = to_json(asked[0]) if asked else {"workload": question, "stages": [to_json(one) for one in answers]}
-        _say(json.dumps(told, indent=1, ensure_ascii=False, default=str))
+        say(json.dumps(told, indent=1, ensure_ascii=False, default=str))
         return
     for line in answer_lines(asked[0], answers) if asked else overview_lines(answers):
-        _say(line)
+        say(line)
 
 
 @app.command()
@@ -192,14 +187,14 @@ def versions(workload: WorkloadArgument) -> None:
     from gristmill.registry.tables import versions_table
     from gristmill.registry.versions import read_versions
 
-    repository = _repository()
+    repository = open_repository()
     repository.check_known(workload)
     made = read_versions(repository.git, workload)
     if not made:
-        _say(f"{workload} has no version yet: `gristmill run {workload}` makes one from what has landed")
+        say(f"{workload} has no version yet: `gristmill run {workload}` makes one from what has landed")
         return
     production = read_production(repository.mill, workload)
-    _show(lambda width: versions_table(made, production, width))
+    show(lambda width: versions_table(made, production, width))
 
 
 @app.command()
@@ -211,14 +206,14 @@ def history(
     from gristmill.registry.history import read_history
     from gristmill.registry.tables import history_table
 
-    repository = _repository()
+    repository = open_repository()
     if workload:
         repository.check_known(workload)
     events = read_history(repository.mill, workload)[:last]
     if not events:
-        _say("nothing has happened yet: `gristmill land WORKLOAD` begins")
+        say("nothing has happened yet: `gristmill land WORKLOAD` begins")
         return
-    _show(lambda width: history_table(events, width))
+    show(lambda width: history_table(events, width))
 
 
 @app.command()
@@ -230,10 +225,10 @@ def promote(
     """Put a version into production, on your word."""
     from gristmill.registry.promotion import promote as put_into_production
 
-    repository = _repository()
+    repository = open_repository()
     repository.check_known(workload)
     promoted = put_into_production(repository.mill, workload, version, reason, repository.git.actor())
-    _say(f"{workload} {promoted.version} is in production")
+    say(f"{workload} {promoted.version} is in production")
     _deploy(repository, workload)
 
 
@@ -242,12 +237,12 @@ def rollback(workload: WorkloadArgument, reason: ReasonOption = "a person asked"
     """Put the previous version back into production, bar the present one, and freeze automatic promotion."""
     from gristmill.registry.promotion import rollback as roll_back
 
-    repository = _repository()
+    repository = open_repository()
     repository.check_known(workload)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     left, target = roll_back(repository.mill, workload, reason, repository.git.actor(), now)
-    _say(f"{workload} {target.version} is in production again; {left.version} will not come back by itself")
-    _say(f"automatic promotion is frozen until `gristmill resume {workload}`")
+    say(f"{workload} {target.version} is in production again; {left.version} will not come back by itself")
+    say(f"automatic promotion is frozen until `gristmill resume {workload}`")
     _deploy(repository, workload)
 
 
@@ -256,10 +251,10 @@ def resume(workload: WorkloadArgument) -> None:
     """Let the gate promote by itself again, after a rollback."""
     from gristmill.registry.promotion import resume as thaw
 
-    repository = _repository()
+    repository = open_repository()
     repository.check_known(workload)
     thaw(repository.mill, workload, repository.git.actor())
-    _say(f"automatic promotion of {workload} is on again")
+    say(f"automatic promotion of {workload} is on again")
 
 
 @app.command()
@@ -271,12 +266,12 @@ def serve(
     from gristmill.runs.deployment import champion_bundle
     from gristmill.serving.command import serve_until_stopped
 
-    repository = _repository()
+    repository = open_repository()
     repository.check_known(workload)
-    bundle = champion_bundle(repository, workload, _say)
+    bundle = champion_bundle(repository, workload, say)
     sys.exit(
         serve_until_stopped(
-            bundle, repository.serving(workload), port, lambda address: _say(f"{workload} answers at {address}")
+            bundle, repository.serving(workload), port, lambda address: say(f"{workload} answers at {address}")
         )
     )
 
@@ -286,8 +281,8 @@ def pin() -> None:
     """Declare the installed libraries in versions.yaml; the stages that they decide will run again."""
     from gristmill.runs.pinning import pin_versions
 
-    for line in pin_versions(_repository().here):
-        _say(line)
+    for line in pin_versions(open_repository().here):
+        say(line)
 
 
 def main() -> None:
@@ -304,14 +299,8 @@ def main() -> None:
         sys.exit(1)
 
 
-def _repository() -> "Repository":
-    from gristmill.runs.repository import Repository
-
-    return Repository(Path.cwd())
-
-
 def _become_a_flow(*words: str) -> None:
-    repository = _repository()
+    repository = open_repository()
     paths = filter(None, [str(repository.here / "src"), str(repository.here), os.environ.get("PYTHONPATH")])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     os.chdir(repository.here)
@@ -323,18 +312,4 @@ def _become_a_flow(*words: str) -> None:
 def _deploy(repository: "Repository", workload: str) -> None:
     from gristmill.runs.deployment import deploy_champion
 
-    deploy_champion(repository, workload, _say)
-
-
-def _say(line: str) -> None:
-    typer.echo(line)
-
-
-def _show(table: "Callable[[int | None], Table]") -> None:
-    from rich.console import Console
-
-    console = Console()
-    if console.is_terminal or "COLUMNS" in os.environ:
-        console.print(table(console.width))
-    else:  # through a pipe: one line for each row, however long
-        Console(width=10_000).print(table(None), crop=False)
+    deploy_champion(repository, workload, say)

@@ -9,7 +9,7 @@ Both are immutable: landing is append-only, and everything behind it is a pure f
 import hashlib
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -61,13 +61,27 @@ class Manifest(BaseModel):
     terms: str = ""
 
 
+class Finding(BaseModel):
+    """What the checks at landing saw in a batch, beside the champion of that moment; stable, so that flows can act on it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    champion: str | None
+    """The version that was asked; None before there is one."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know, a sentence each; empty where nothing is amiss."""
+    labels: dict[str, Any] | None = None
+    """Figures of the label checks (quality/labels.py); None where they could not be made."""
+    drift: dict[str, Any] | None = None
+    """Figures of the drift checks (quality/drift.py); None where they could not be made."""
+
+
 class Decision(BaseModel):
     """What was decided about a batch or some of its rows; the newest wins."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    decision: Literal["release", "drop", "withhold", "revert", "correct"]
-    """release: admit in spite of the reasons; drop: never admit; withhold: keep out until released; revert: take an
-    admitted batch out again; correct: give rows another target."""
+    decision: Literal["check", "release", "drop", "withhold", "revert", "correct"]
+    """check: what was found when it landed, which keeps no row out; release: admit in spite of the reasons; drop: never
+    admit; withhold: keep out until released; revert: take an admitted batch out again; correct: give rows another target."""
     actor: str
     reason: str
     at: datetime
@@ -75,6 +89,8 @@ class Decision(BaseModel):
     """record_ids, or None for the whole batch."""
     targets: dict[str, str | int | float] | None = None
     """record_id to its new target, for `correct`."""
+    finding: Finding | None = None
+    """For `check`, and for `withhold` where a check withheld the batch."""
 
 
 class LandedBatch(BaseModel):

@@ -7,6 +7,7 @@ For each row the newest decision stands:
     release    ends a withholding or a reverting, and the row is judged as any other; otherwise the row is admitted in
                spite of its reasons (withheld data may have other faults, which its release says nothing about)
     correct    the row has another target, before it is judged; this stands beside the others
+    check      says what was found when the batch landed, and keeps no row out
 A decision without `rows` is about the whole batch. Equal record_ids in one batch share a decision.
 """
 
@@ -57,6 +58,9 @@ def read_decisions(decisions: Sequence[Decision], record_ids: pa.ChunkedArray) -
     reasons = []
     rows = _Rows(record_ids)
     for number, decision in enumerate(decisions):
+        reasons += [Reason(told, "warning") for told in (decision.finding.warnings if decision.finding else ())]
+        if decision.decision == "check":
+            continue
         named = decision.targets if decision.decision == "correct" else decision.rows
         positions, n_unknown = rows.find(named)
         if n_unknown:

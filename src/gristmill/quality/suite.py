@@ -49,6 +49,8 @@ class Column(_Strict):
     """The name a person knows it by, where it is not the column's own."""
     needed: bool = False
     """A row is of no use without it: not even a person's release admits a row where it is empty."""
+    personal: bool = False
+    """It tells of a person: no report, page or picture shows its values."""
 
 
 class Meta(_Strict):
