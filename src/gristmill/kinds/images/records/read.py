@@ -4,7 +4,6 @@ Parts are told apart by their magic number: three dimensions are images, one is 
 matter. Whatever is broken, there is a row for every whole item, and what is missing of it is said in `problems`.
 """
 
-# N images, H height, W width, P pixels of one image
 import hashlib
 from math import prod
 from pathlib import Path
@@ -16,11 +15,10 @@ from numpy.typing import NDArray
 
 from gristmill.data.batches import BatchTable
 from gristmill.ground.settings import Settings
+from gristmill.kinds.images.records.statistics import image_statistics
 
 _WHAT = {0x0801: "labels", 0x0803: "images"}
 _N_DIMENSIONS = {"labels": 1, "images": 3}
-_INK = 128
-_CHUNK_ROWS = 8192
 _ID_DIGITS = 32
 
 
@@ -43,8 +41,7 @@ def read(parts: list[Path], settings: IngestSettings, batch: str) -> BatchTable:
         batch: its id; it makes the record_id of a row without an image.
 
     Returns:
-        Rows with `pixels` (bytes, row-major), `height`, `width`, and over an image's pixels `mean`, `std`, `ink` (share
-        of pixels of at least 128) and `border` (mean of the outer frame, one pixel wide).
+        Rows with `pixels` (bytes, row-major), `height`, `width`, and what `image_statistics` says of the image.
     """
     problems: list[str] = []
     found = [part for path in parts if (part := _read_part(path, problems))]
@@ -106,7 +103,7 @@ def _table(images: NDArray[np.uint8] | None, labels: NDArray[np.uint8] | None, n
         "height": _padded(np.full(len(images), images.shape[1]), n_rows, pa.int32()),
         "width": _padded(np.full(len(images), images.shape[2]), n_rows, pa.int32()),
     }
-    for name, values in _figures(images).items():
+    for name, values in image_statistics(images).items():
         columns[name] = _padded(values, n_rows, pa.float64())
     columns["problems"] = pa.array(
         [
@@ -124,19 +121,3 @@ def _hash(content: bytes) -> str:
 
 def _padded(values: NDArray[Any], n_rows: int, kind: pa.DataType) -> pa.Array:
     return pa.concat_arrays([pa.array(values).cast(kind), pa.nulls(n_rows - len(values), kind)])
-
-
-def _figures(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
-    """mean, std, ink and border of each image, a chunk at a time: float64 copies of all are eight times their size."""
-    n_images, height, width = images.shape
-    figures = {name: np.zeros(n_images) for name in ("mean", "std", "ink", "border")}
-    frame_HW = np.ones((height, width), bool)
-    frame_HW[1:-1, 1:-1] = False
-    for start in range(0, n_images, _CHUNK_ROWS):
-        chunk = slice(start, start + _CHUNK_ROWS)
-        pixels_NP = images[chunk].reshape(-1, height * width)
-        figures["mean"][chunk] = pixels_NP.mean(1)
-        figures["std"][chunk] = pixels_NP.std(1)
-        figures["ink"][chunk] = (pixels_NP >= _INK).mean(1)
-        figures["border"][chunk] = pixels_NP[:, frame_HW.ravel()].mean(1)
-    return figures
