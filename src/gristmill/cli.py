@@ -38,6 +38,7 @@ def land(
     ] = False,
 ) -> None:
     """Land files as one batch; without files, the workload's declared sources."""
+    from gristmill.runs.checks import check_lines
     from gristmill.runs.landing import land as land_files
     from gristmill.runs.sourcing import land_sources
 
@@ -48,6 +49,8 @@ def land(
     landed = land_files(repository, repository.workload(workload), files, "benchmark" if benchmark else "train")
     what = "landed" if landed.is_new else "had landed before; nothing changed:"
     say(f"{workload}: {what} batch {landed.manifest.batch}, {len(landed.manifest.parts)} files")
+    for line in check_lines(landed.check):
+        say(f"{workload}: {line}")
 
 
 @app.command()

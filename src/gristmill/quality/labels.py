@@ -95,7 +95,7 @@ def check_classes(
     if review_z < GATE:
         alarms["review"] = (
             f"the champion gives the label of {_rows(len(suspicious))} of {len(right):,} less than {SUSPICIOUS:.0%}, where "
-            f"{usual * len(right):.0f} would be usual: look at them"
+            f"{usual * len(right):.3g} would be usual: look at them"
         )
     most_first = suspicious[np.argsort(given_N[suspicious], kind="stable")][:LISTED]
     return {
@@ -148,7 +148,7 @@ def check_numbers(batch: Answered, holdout: Answered, record_ids: Sequence[str])
     if review_z < GATE:
         alarms["review"] = (
             f"the targets of {_rows(len(suspicious))} of {n:,} are far off what the champion says, where "
-            f"{usual * n:.0f} would be usual: look at them"
+            f"{usual * n:.3g} would be usual: look at them"
         )
     most_first = suspicious[np.argsort(-np.abs(off_N[suspicious]), kind="stable")][:LISTED]
     return {

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gristmill.adapters.dvc import Dvc, DvcError
-from gristmill.data.manifest import DECISION_FILES, Manifest, Part, Role, batch_id
+from gristmill.data.manifest import DECISION_FILES, Decision, Manifest, Part, Role, batch_id
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, sync, write_json
 from gristmill.ground.settings import parse_yaml
 from gristmill.ground.workload import Workload
 from gristmill.registry.aliases import Barred, frozen_file
 from gristmill.registry.mill import Change
+from gristmill.runs.checks import check_landing
 from gristmill.runs.repository import Repository
 from gristmill.runs.workspace import sweep, worktree
 
@@ -36,6 +37,8 @@ class Landed(NamedTuple):
     is_new: bool
     """False when the same batch had landed before; then no commit was made."""
     commit: str | None
+    check: Decision | None = None
+    """What the checks at landing found, as it lies beside the batch."""
 
 
 def land(
@@ -76,6 +79,7 @@ def land(
         with worktree(repository, name, tip) as tree:
             folder = f"data/{workload.name}/landing/{now():%Y-%m}/{manifest.batch}"
             _copy(parts, manifest, tree / folder)
+            check = check_landing(repository, workload, manifest, tree / folder, tip, now())
             commit = repository.mill.commit(lambda at: _change(repository, workload, tree, folder, manifest, at))
     except (OSError, DvcError) as error:
         _forget(repository, name)
@@ -87,7 +91,7 @@ def land(
     except BaseException:
         _forget(repository, name)
         raise
-    return Landed(manifest, commit is not None, commit)
+    return Landed(manifest, commit is not None, commit, check if commit else None)
 
 
 def _forget(repository: Repository, name: str) -> None:

@@ -7,6 +7,7 @@ from gristmill.data.progress import progress_bars
 from gristmill.data.sources import FetchedBatch, SourceSettings, fetch_batch
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.workload import Workload
+from gristmill.runs.checks import check_lines
 from gristmill.runs.landing import Landed, land
 from gristmill.runs.repository import Repository
 
@@ -38,6 +39,8 @@ def land_sources(repository: Repository, workload: Workload, say: Callable[[str]
         results.append(land_fetched(repository, workload, settings, fetched, fetched.parts))
         what = "landed" if results[-1].is_new else "had landed before:"
         say(f"{workload.name}: {what} batch {results[-1].manifest.batch} ({', '.join(p.name for p in fetched.parts)})")
+        for line in check_lines(results[-1].check):
+            say(f"{workload.name}: {line}")
     return results
 
 

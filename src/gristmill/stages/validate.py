@@ -21,6 +21,7 @@ from gristmill.quality.accounting import (
     Account,
     admitted_entry,
     batch_status,
+    newest_finding,
     quarantined_rows,
     reason_file,
     report,
@@ -73,6 +74,7 @@ def validate(workload: Workload) -> None:
             whole=verdict.whole,
             reasons=verdict.reasons + added,
             targets=verdict.targets,
+            finding=newest_finding(batch.decisions),
         )
         for batch, (_, verdict), (statuses, added) in zip(landed, judged, settled, strict=True)
     ]
