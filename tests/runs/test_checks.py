@@ -57,6 +57,10 @@ def mirrored(images: Any, labels: Any) -> tuple[Any, Any]:
     return images[:, :, ::-1], labels
 
 
+def brighter(images: Any, labels: Any) -> tuple[Any, Any]:
+    return np.where(images, np.minimum(images, 235) + 20, 0), labels
+
+
 def write_batch(folder: Path, start: int, stop: int, change: Change = as_they_are) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     images, labels = change(*digits(start, stop))
@@ -219,14 +223,14 @@ def test_a_batch_that_is_withheld_stays_out_until_a_person_releases_it(digitised
     assert sum(stop - start for start, stop in admitted(workload)[batch]["rows"]) == 398  # the suite refuses two
 
 
-def test_what_is_withheld_for_its_labels_is_not_withheld_for_its_drift(digitised: Repository) -> None:
-    declare(digitised, labels="off", drift="withhold")
-    landed = land_digits(digitised, 1200, 1600, shuffled)
-    assert landed.check is not None and landed.check.decision in ("check", "withhold")
-    assert finding_of(landed).labels is None
-    declare(digitised, labels="withhold", drift="off")
-    landed = land_digits(digitised, 1210, 1600, mirrored)
-    assert finding_of(landed).drift is None
+def test_what_drift_warns_of_is_not_withheld_for_its_labels_alone(digitised: Repository) -> None:
+    declare(digitised, labels="withhold")
+    landed = land_digits(digitised, 1200, 1600, brighter)
+    assert finding_of(landed).drift["alarms"] and not finding_of(landed).labels["alarms"]
+    assert set(lying_beside(digitised, landed)) == {"0001-check.json"}
+    declare(digitised, drift="withhold")
+    landed = land_digits(digitised, 1201, 1600, brighter)
+    assert set(lying_beside(digitised, landed)) == {"0001-withhold.json"}
 
 
 def test_a_finding_without_withholding_changes_nothing_about_admission(digitised: Repository, tmp_path: Path) -> None:
@@ -248,7 +252,7 @@ def test_the_report_has_the_figures_and_names_no_record(digitised: Repository, t
     assert "agreement" in entry["finding"]["labels"]["alarms"]
     assert entry["finding"]["labels"]["agreement_z"] < -4
     assert read_json(workload.reports / "validation.json")["check_warnings"] >= 3
-    assert {line["severity"] for line in entry["reasons"]} == {"warning"}
+    assert [line["severity"] for line in entry["reasons"]].count("warning") >= 3
     text = (workload.reports / "validation.json").read_text()
     assert not any(row["record_id"] in text for row in finding_of(landed).labels["review"])
 

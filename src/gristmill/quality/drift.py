@@ -151,11 +151,8 @@ def _answers(
     distances = {name: _rounded(ks(*pair)) for name, pair in outputs.items()}
     furthest = max(distances, key=lambda name: distances[name])
     if distances[furthest] > limit:
-        what = f" of '{furthest}'" if furthest else ""
-        alarms["answers"] = (
-            f"the champion's answers{what} are distributed otherwise than to its holdout "
-            f"(KS {distances[furthest]:.3f}, limit {limit:.3f})"
-        )
+        what = f"gives '{furthest}' other probabilities" if furthest else "answers other numbers"
+        alarms["answers"] = f"the champion {what} than in its holdout (KS {distances[furthest]:.3f}, limit {limit:.3f})"
     figures: dict[str, Any] = {"answers_ks": distances[furthest], "answers_ks_limit": _rounded(limit)}
     if classes:
         counts_C, before_C = (np.bincount(one.argmax(1), minlength=len(classes)) for one in (answers, before))
@@ -163,7 +160,7 @@ def _answers(
         figures |= {"answered_psi": answered["psi"], "answered_psi_limit": answered["psi_limit"]}
         if answered["psi"] > answered["psi_limit"]:
             alarms["answered_classes"] = (
-                f"the champion answers other classes than to its holdout "
+                f"the champion answers other classes than in its holdout "
                 f"(PSI {answered['psi']:.3f}, limit {answered['psi_limit']:.3f})"
             )
     return {**figures, "answers": distances}
