@@ -39,10 +39,7 @@ def workload(root: Path, kind: str, params: dict[str, Any] | None = None) -> Wor
 
 def land(to: Workload, *contents: bytes, role: Role = "train", month: str = "2026-01") -> str:
     """Put a batch into the landing; its id."""
-    parts = [
-        Part(name=f"part-{number}", sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-        for number, content in enumerate(contents)
-    ]
+    parts = _parts(contents)
     batch = batch_id(role, parts)
     folder = to.landing / month / batch
     folder.mkdir(parents=True)
@@ -51,6 +48,18 @@ def land(to: Workload, *contents: bytes, role: Role = "train", month: str = "202
     manifest = Manifest(batch=batch, role=role, parts=tuple(parts), origin="a test")
     write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
     return batch
+
+
+def batch_name(*contents: bytes, role: Role = "train") -> str:
+    """The id of a batch of these parts."""
+    return batch_id(role, _parts(contents))
+
+
+def _parts(contents: tuple[bytes, ...]) -> list[Part]:
+    return [
+        Part(name=f"part-{number}", sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+        for number, content in enumerate(contents)
+    ]
 
 
 def csv(n: int, seed: int) -> bytes:
