@@ -16,7 +16,6 @@ import pyarrow as pa
 from gristmill.quality.suite import Expectation, Suite, SuiteError, entry_name
 from gristmill.quality.verdict import Outcome
 
-_RESULT_FORMAT = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
 _POSITION = "position"
 
 
@@ -40,15 +39,21 @@ class CompiledSuite:
 
     def outcomes(self, rows: pa.Table, asked: Sequence[int]) -> list[Outcome]:
         """What each of the expectations `asked` (positions in the suite, rising) found in `rows` (at least one)."""
-        suite = self._new_suite(name=self._suite.name, expectations=[self._expectations[i] for i in asked])
         # a RangeIndex and numpy's dtypes: with pyarrow's own, NaN would not count as empty
         frame = rows.to_pandas().reset_index(drop=True)
-        with warnings.catch_warnings():  # pandas' and numpy's remarks on odd values: a verdict says it better
-            warnings.simplefilter("ignore")
-            result = self._batch.get_batch({"dataframe": frame}).validate(suite, result_format=_RESULT_FORMAT)
+        result = self.validate(frame, asked, "COMPLETE")
         by_position = {found.expectation_config.meta[_POSITION]: found for found in result.results}
         assert sorted(by_position) == list(asked), "Great Expectations lost an expectation"
         return [_outcome(i, self._suite.expectations[i], by_position[i], frame) for i in asked]
+
+    def validate(self, frame: Any, asked: Sequence[int], result_format: str) -> Any:
+        """Great Expectations' own result, in its format `COMPLETE` (every bad row) or `SUMMARY` (a few of them)."""
+        suite = self._new_suite(name=self._suite.name, expectations=[self._expectations[i] for i in asked])
+        with warnings.catch_warnings():  # pandas' and numpy's remarks on odd values: a verdict says it better
+            warnings.simplefilter("ignore")
+            return self._batch.get_batch({"dataframe": frame}).validate(
+                suite, result_format={"result_format": result_format, "return_unexpected_index_query": False}
+            )
 
 
 def _great_expectations() -> Any:
