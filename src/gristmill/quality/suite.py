@@ -96,11 +96,16 @@ class Suite(_Strict):
 
     def reads(self, available: list[str]) -> list[str]:
         """Which of a batch's columns are needed to judge it."""
+        wanted = set(self.judges(available))
+        wanted |= {name for name, column in self.meta.columns.items() if column.needed and column.type != "bytes"}
+        return [name for name in available if name in wanted]
+
+    def judges(self, available: list[str]) -> list[str]:
+        """Which of a batch's columns its expectations look at."""
         if any(entry.type.startswith("expect_table_column") for entry in self.expectations):
             return available
         conditions = " ".join(str(entry.kwargs.get("row_condition", "")) for entry in self.expectations)
         wanted = {name for entry in self.expectations for name in entry.columns}
-        wanted |= {name for name, column in self.meta.columns.items() if column.needed and column.type != "bytes"}
         wanted |= set(re.findall(r"\w+", conditions))
         return [name for name in available if name in wanted]
 
