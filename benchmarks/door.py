@@ -1,8 +1,8 @@
 """What it costs to let data in: `ingest` and `validate`, from 10,000 rows to 10 million, and with ever more batches in.
 
 Rides of 11 columns meet 16 expectations, four of which fail for 0.1 % of the rows each; on the same tables and in the same
-run, rounds alternating, pandera and a check by hand in Polars. CPU seconds are those of user and system, of the whole process
-where nothing else is said. `--small` takes small numbers, to see that it runs.
+run, rounds alternating, pandera and a check by hand in Polars. CPU time is user and system together. `--small` takes small
+numbers, to see that it runs.
 """
 
 import os
@@ -201,9 +201,10 @@ def _validate_alone(name: str) -> None:
 
     workload = Workload(name, "tabular", Path.cwd())
     suite = read_suite(workload.expectations, name)
-    CompiledSuite(suite, workload.expectations)
-    whole_s = _cpu_s(lambda: validate(workload))
     path = min(workload.batches.glob("*.parquet"))
+    few = read_batch(path, ["record_id", *suite.reads(pq.read_schema(path).names)]).rows.slice(0, 1_000)
+    CompiledSuite(suite, workload.expectations).outcomes(few, range(len(suite.expectations)))  # imports what is left
+    whole_s = _cpu_s(lambda: validate(workload))
     kept = read_batch(workload.quarantine / path.stem / "rows.parquet", ["position"]).rows
 
     def load() -> None:
