@@ -58,7 +58,8 @@ def dvc(folder: Path, *args: str) -> str:
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith(("PREFECT_", "GIT_", "BENTOML_")) or name in ("GRISTMILL_SERVING", "GRISTMILL_CHECKPOINTS"):
+        ours = ("GRISTMILL_SERVING", "GRISTMILL_CHECKPOINTS", "GRISTMILL_MEMO")
+        if name.startswith(("PREFECT_", "GIT_", "BENTOML_")) or name in ours:
             monkeypatch.delenv(name)
 
 

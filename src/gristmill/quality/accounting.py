@@ -3,13 +3,14 @@
 Nothing here depends on when or where it was made: the same data gives the same bytes.
 """
 
+import hashlib
 from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from gristmill.quality.reasons import Reason
+from gristmill.quality.reasons import Positions, Reason
 from gristmill.quality.statuses import Status, Statuses, count, ranges
 
 _SHOWN = 20  # reasons of rows, most rows first; what ingest says of single cells could be as many as there are rows
@@ -26,6 +27,15 @@ class Account(NamedTuple):
     reasons: list[Reason]
     targets: dict[int, object]
     """Corrected targets by position."""
+
+
+def account_sha256(account: Account) -> str:
+    """What becomes of the rows of a batch, and why, as a hash."""
+    content = hashlib.sha256(account.statuses.tobytes())
+    for reason in account.reasons:
+        positions = b"" if reason.positions is None else reason.positions.tobytes()
+        content.update(f"{reason.severity} {reason.for_a_row!r} {len(positions)}\n".encode() + positions)
+    return content.hexdigest()
 
 
 def batch_status(account: Account) -> str:
@@ -104,16 +114,31 @@ def reason_file(account: Account) -> dict[str, Any]:
     }
 
 
+def quarantined_positions(account: Account) -> Positions:
+    """Where the quarantined rows of a batch are."""
+    return np.flatnonzero(account.statuses == Status.QUARANTINED)
+
+
 def quarantined_rows(rows: pa.Table, account: Account) -> pa.Table:
-    """The quarantined rows of a batch that is not quarantined as a whole, with `reasons` and `position`."""
-    positions = np.flatnonzero(account.statuses == Status.QUARANTINED)
-    reasons: dict[int, list[str]] = {int(position): [] for position in positions}
+    """The rows at `quarantined_positions` of a batch that is not quarantined as a whole, with `reasons` and `position`."""
+    positions = quarantined_positions(account)
+    return rows.append_column("reasons", _reasons_by_row(account, positions)).append_column(
+        "position", pa.array(positions, pa.int64())
+    )
+
+
+def _reasons_by_row(account: Account, positions: Positions) -> pa.Array:
+    """For each of these rows the critical reasons that name it, in the order of the account's reasons."""
+    told: list[str] = []
+    rows = [np.empty(0, dtype=np.int64)]
     for reason in account.reasons:
         if reason.severity == "critical" and reason.positions is not None:
-            for position in np.intersect1d(reason.positions, positions):
-                reasons[int(position)].append(reason.for_a_row)
-    return (
-        rows.take(pa.array(positions))
-        .append_column("reasons", pa.array(list(reasons.values()), pa.list_(pa.string())))
-        .append_column("position", pa.array(positions, pa.int64()))
-    )
+            told.append(reason.for_a_row)
+            quarantined = reason.positions[account.statuses[reason.positions] == Status.QUARANTINED]
+            rows.append(np.searchsorted(positions, quarantined))
+    row = np.concatenate(rows)
+    which = np.repeat(np.arange(len(told)), [len(one) for one in rows[1:]])
+    by_row = np.argsort(row, kind="stable")
+    ends = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(positions)))])
+    texts = pa.array(told, pa.string()).take(pa.array(which[by_row]))
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), texts)

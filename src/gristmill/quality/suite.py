@@ -11,6 +11,7 @@ of the platform, never of the data.
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,13 +97,20 @@ class Suite(_Strict):
 
     def reads(self, available: list[str]) -> list[str]:
         """Which of a batch's columns are needed to judge it."""
-        if any(entry.type.startswith("expect_table_column") for entry in self.expectations):
-            return available
-        conditions = " ".join(str(entry.kwargs.get("row_condition", "")) for entry in self.expectations)
-        wanted = {name for entry in self.expectations for name in entry.columns}
+        wanted = set(looked_at(self.expectations, available))
         wanted |= {name for name, column in self.meta.columns.items() if column.needed and column.type != "bytes"}
-        wanted |= set(re.findall(r"\w+", conditions))
         return [name for name in available if name in wanted]
+
+
+def looked_at(entries: Iterable[Expectation], available: list[str]) -> list[str]:
+    """Which of a batch's columns these expectations look at."""
+    entries = list(entries)
+    if any(entry.type.startswith("expect_table_column") for entry in entries):
+        return available
+    conditions = " ".join(str(entry.kwargs.get("row_condition", "")) for entry in entries)
+    wanted = {name for entry in entries for name in entry.columns}
+    wanted |= set(re.findall(r"\w+", conditions))
+    return [name for name in available if name in wanted]
 
 
 def entry_name(position: int, expectation_type: Any) -> str:

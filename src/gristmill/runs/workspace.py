@@ -82,12 +82,13 @@ class Workspace:
     def run_stage(self, stage: str, report: Callable[[str], None]) -> None:
         """Run one stage if it is stale.
 
-        Checkpoints lie in the repository's state, so that a turn which was killed in mid-training goes on from there.
+        Checkpoints and memos lie in the repository's state, so that a turn which was killed in mid-training goes on from
+        there, and what was made of a batch is found by the next turn.
         """
-        checkpoints = self.repository.state / "checkpoints"
+        state = self.repository.state
         note_progress(self.repository, self.workload.name, stage)
         limit_s = TurnSettings.read(self.workload.params, "turn").stage_timeout_s
-        environment = {"GRISTMILL_CHECKPOINTS": str(checkpoints)}
+        environment = {"GRISTMILL_CHECKPOINTS": str(state / "checkpoints"), "GRISTMILL_MEMO": str(state / "memo")}
         self.dvc.reproduce(f"{stage}@{self.workload.name}", report, limit_s, environment)
 
     def newer_data(self) -> bool:
