@@ -8,20 +8,21 @@ grouped by domain and not in the suite's order, so each carries its position; na
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from gristmill.quality.bounds import FormulaError
 from gristmill.quality.suite import Expectation, Suite, SuiteError, entry_name
 from gristmill.quality.verdict import Outcome
 
 _RESULT_FORMAT = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
-_POSITION = "position"
+_NAME = "name"
 
 
 class CompiledSuite:
-    """A suite that Great Expectations has accepted, entry by entry."""
+    """A suite that Great Expectations has accepted, entry by entry; what depends on the batch is made anew for each."""
 
     def __init__(self, suite: Suite, path: Path) -> None:
         """Build every expectation of `suite`, which was read from `path`.
@@ -31,24 +32,87 @@ class CompiledSuite:
         """
         gx = _great_expectations()
         self._suite = suite
+        self._path = path
         self._new_suite = gx.ExpectationSuite
-        self._expectations = [_expectation(path, i, entry) for i, entry in enumerate(suite.expectations)]
+        self._questions = [_questions(path, suite, i) for i in range(len(suite.expectations))]
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
         asset = context.data_sources.add_pandas("batches").add_dataframe_asset("batch")
         self._batch = asset.add_batch_definition_whole_dataframe("whole")
 
     def outcomes(self, rows: pa.Table, asked: Sequence[int]) -> list[Outcome]:
-        """What each of the expectations `asked` (positions in the suite, rising) found in `rows` (at least one)."""
-        suite = self._new_suite(name=self._suite.name, expectations=[self._expectations[i] for i in asked])
+        """What each of the expectations `asked` (positions in the suite, rising) found in `rows` (at least one).
+
+        An entry about each class has an outcome for every class that occurs.
+        """
         # a RangeIndex and numpy's dtypes: with pyarrow's own, NaN would not count as empty
         frame = rows.to_pandas().reset_index(drop=True)
+        questions = [question for i in asked for question in self._questions_to(frame, i)]
+        suite = self._new_suite(name=self._suite.name, expectations=[question.expectation for question in questions])
         with warnings.catch_warnings():  # pandas' and numpy's remarks on odd values: a verdict says it better
             warnings.simplefilter("ignore")
             result = self._batch.get_batch({"dataframe": frame}).validate(suite, result_format=_RESULT_FORMAT)
-        by_position = {found.expectation_config.meta[_POSITION]: found for found in result.results}
-        assert sorted(by_position) == list(asked), "Great Expectations lost an expectation"
-        return [_outcome(i, self._suite.expectations[i], by_position[i], frame) for i in asked]
+        found = {one.expectation_config.meta[_NAME]: one for one in result.results}
+        assert found.keys() == {question.name for question in questions}, "Great Expectations lost an expectation"
+        return [_outcome(question, found[question.name], frame) for question in questions]
+
+    def _questions_to(self, frame: Any, position: int) -> list["_Question"]:
+        if not self._suite.expectations[position].depends_on_batch:
+            return self._questions[position]
+        questions = []
+        for entry in self._suite.asked(position):
+            n = _rows_looked_at(frame, entry)
+            if n:  # of a class that does not occur there is nothing to ask
+                questions.append(_question(self._path, self._suite, position, entry, n))
+        return questions
+
+
+def refused(suite: Suite, path: Path) -> list[SuiteError]:
+    """Every entry that Great Expectations refuses."""
+    _great_expectations()
+    faults = []
+    for i in range(len(suite.expectations)):
+        try:
+            _questions(path, suite, i)
+        except SuiteError as error:
+            faults.append(error)
+    return faults
+
+
+class _Question(NamedTuple):
+    """One expectation, as Great Expectations is asked it."""
+
+    name: str
+    """By which its result is known again."""
+    position: int
+    """Of its entry in the suite."""
+    entry: Expectation
+    """With every bound in numbers."""
+    expectation: Any
+
+
+def _questions(path: Path, suite: Suite, position: int) -> list[_Question]:
+    """An entry as one question, or one for each class; bounds that depend on the batch as if it had a hundred rows."""
+    return [_question(path, suite, position, entry, 100) for entry in suite.asked(position)]
+
+
+def _question(path: Path, suite: Suite, position: int, entry: Expectation, n: int) -> _Question:
+    try:
+        entry = suite.in_numbers(entry, n)
+    except FormulaError as error:
+        raise SuiteError(path, entry_name(position, entry.type), str(error)) from error
+    name = f"{position} {entry.label}"
+    return _Question(name, position, entry, _expectation(path, position, entry, name))
+
+
+def _rows_looked_at(frame: Any, entry: Expectation) -> int:
+    """How many rows meet its condition, which is asked as Great Expectations asks it."""
+    if entry.condition is None:
+        return len(frame)
+    try:
+        return len(frame.query(entry.condition))
+    except Exception:  # noqa: BLE001 - whatever pandas raises, the expectation will raise too, and count as it must
+        return 1
 
 
 def _great_expectations() -> Any:
@@ -59,34 +123,37 @@ def _great_expectations() -> Any:
     return great_expectations
 
 
-def _expectation(path: Path, position: int, entry: Expectation) -> Any:
+def _expectation(path: Path, position: int, entry: Expectation, name: str) -> Any:
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             return ExpectationConfiguration(
-                type=entry.type, kwargs=dict(entry.kwargs), severity=entry.severity, meta={_POSITION: position}
+                type=entry.type, kwargs=dict(entry.kwargs), severity=entry.severity, meta={_NAME: name}
             ).to_domain_obj()
     except Exception as error:  # whatever it raises here, the entry is at fault
         problem = " ".join(str(error).split()) or type(error).__name__
         raise SuiteError(path, entry_name(position, entry.type), problem.rstrip(".")) from error
 
 
-def _outcome(position: int, entry: Expectation, found: Any, frame: Any) -> Outcome:
-    details = found.result or {}
+def _outcome(question: _Question, found: Any, frame: Any) -> Outcome:
+    position, entry, details = question.position, question.entry, found.result or {}
     positions = details.get("unexpected_index_list")
     if _raised(found.exception_info or {}):
-        return Outcome(position, success=False, raised=True)
+        return Outcome(position, success=False, raised=True, asked=entry)
     if positions is None:
         observed = details.get("observed_value")
         figure = observed.item() if isinstance(observed, np.generic) else observed
-        return Outcome(position, success=bool(found.success), observed=figure)
+        return Outcome(position, success=bool(found.success), observed=figure, asked=entry)
     if entry.type in ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique"):
         # it blames all of a group of equals; the first of them is as good as a single one
-        again = frame.duplicated(subset=entry.columns, keep="first").to_numpy()
+        looked_at = frame if entry.condition is None else frame.query(entry.condition)
+        again = looked_at.duplicated(subset=entry.columns, keep="first")
         positions = [position for position in positions if again[position]]
-    return Outcome(position, success=bool(found.success), positions=np.array(sorted(positions), dtype=np.int64))
+    return Outcome(
+        position, success=bool(found.success), positions=np.array(sorted(positions), dtype=np.int64), asked=entry
+    )
 
 
 def _raised(information: dict[str, Any]) -> bool:
