@@ -97,7 +97,7 @@ def new(
     show(lambda width: columns_table(draft, width))
     for line in (*draft.findings, "", *draft.decided, ""):
         say(line)
-    files = workload_files(repository, kind, name, draft)
+    files = workload_files(repository, kind, name, draft, file)
     if dry_run:
         for path, content in files.items():
             say(f"--- {path}\n{content}")
