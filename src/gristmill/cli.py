@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.ground.errors import GristmillError, mendable
+from gristmill.verbs import expectations
 from gristmill.verbs.terminal import ReasonOption, WorkloadArgument, open_repository, say, show
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.add_typer(expectations.app, name="expectations")
 
 
 @app.command()
@@ -95,7 +97,7 @@ def new(
     show(lambda width: columns_table(draft, width))
     for line in (*draft.findings, "", *draft.decided, ""):
         say(line)
-    files = workload_files(repository, kind, name, draft)
+    files = workload_files(repository, kind, name, draft, file)
     if dry_run:
         for path, content in files.items():
             say(f"--- {path}\n{content}")

@@ -75,7 +75,7 @@ def batch_page(
     from great_expectations.render.renderer import ValidationResultsPageRenderer
     from great_expectations.render.view import DefaultJinjaPageView
 
-    result = compiled.validate(rows.to_pandas().reset_index(drop=True), asked, "SUMMARY")
+    result = compiled.validate(rows, asked, "SUMMARY")
     for found in result.results:
         if isinstance(figure := found.result.get("observed_value"), np.generic):  # which the pages cannot print
             found.result["observed_value"] = figure.item()

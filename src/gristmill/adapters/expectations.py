@@ -5,18 +5,20 @@ grouped by domain and not in the suite's order, so each carries its position; na
 31 s where positions take 0.1 s. The import takes 2 to 3 s: it happens when a suite is compiled, once.
 """
 
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from gristmill.quality.bounds import FormulaError
 from gristmill.quality.suite import Expectation, Suite, SuiteError, entry_name, looked_at
 from gristmill.quality.verdict import Outcome
 
-_POSITION = "position"
+_NAME = "name"
 _PIECE_ROWS = 2**21
 _OF_TEXT = {
     "expect_column_value_lengths_to_be_between",
@@ -34,7 +36,7 @@ _OF_ANY_VALUE = {
 
 
 class CompiledSuite:
-    """A suite that Great Expectations has accepted, entry by entry."""
+    """A suite that Great Expectations has accepted, entry by entry; what depends on the batch is made anew for each."""
 
     def __init__(self, suite: Suite, path: Path) -> None:
         """Build every expectation of `suite`, which was read from `path`.
@@ -44,8 +46,9 @@ class CompiledSuite:
         """
         gx = _great_expectations()
         self._suite = suite
+        self._path = path
         self._new_suite = gx.ExpectationSuite
-        self._expectations = [_expectation(path, i, entry) for i, entry in enumerate(suite.expectations)]
+        self._questions = [_questions(path, suite, i) for i in range(len(suite.expectations))]
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
         asset = context.data_sources.add_pandas("batches").add_dataframe_asset("batch")
@@ -54,45 +57,115 @@ class CompiledSuite:
     def outcomes(self, rows: pa.Table, asked: Sequence[int]) -> list[Outcome]:
         """What each of the expectations `asked` (positions in the suite, rising) found in `rows` (at least one).
 
-        Of many rows, expectations that look at each row alone are asked about a piece after the other: pandas holds no more
-        than a piece of their columns, and Great Expectations' copies are as small.
+        An entry about each class has an outcome for every class that occurs. Of many rows, expectations that look at each
+        row alone are asked about a piece after the other: pandas holds no more than a piece of their columns, and Great
+        Expectations' copies are as small.
         """
         if len(rows) <= _PIECE_ROWS:
-            return self._ask(rows, asked)
+            return self._outcomes(rows, asked)
         by_row = [i for i in asked if _is_about_single_rows(self._suite.expectations[i], rows.schema)]
         others = [i for i in asked if i not in by_row]
         entries = [self._suite.expectations[i] for i in others]
         columns = {rows.column_names[0], *looked_at(entries, rows.column_names)}
-        found = self._ask(rows.select([name for name in rows.column_names if name in columns]), others)
+        found = self._outcomes(rows.select([name for name in rows.column_names if name in columns]), others)
         starts = range(0, len(rows), _PIECE_ROWS)
-        pieces = [self._ask(rows.slice(start, _PIECE_ROWS), by_row) for start in starts]
+        pieces = [self._outcomes(rows.slice(start, _PIECE_ROWS), by_row) for start in starts]
         found += [_joined(outcomes, starts) for outcomes in zip(*pieces, strict=True)]
         return sorted(found, key=lambda outcome: outcome.expectation)
 
-    def _ask(self, rows: pa.Table, asked: Sequence[int]) -> list[Outcome]:
-        if not asked:
+    def _outcomes(self, rows: pa.Table, asked: Sequence[int]) -> list[Outcome]:
+        if not (questions := self._questions_to(rows, asked)):
             return []
-        # a RangeIndex and numpy's dtypes: with pyarrow's own, NaN would not count as empty
-        frame = rows.to_pandas(split_blocks=True)  # a block for each column: columns need not be copied together
-        result = self.validate(frame, asked, "COMPLETE")
+        frame = _frame(rows)
+        result = self._ask(frame, questions, "COMPLETE")
         self._batch.get_batch({"dataframe": frame.iloc[:0]})  # else its engine would hold on to the whole frame
-        by_position = {found.expectation_config.meta[_POSITION]: found for found in result.results}
-        assert sorted(by_position) == list(asked), "Great Expectations lost an expectation"
-        return [_outcome(i, self._suite.expectations[i], by_position[i], frame) for i in asked]
+        found = {one.expectation_config.meta[_NAME]: one for one in result.results}
+        assert found.keys() == {question.name for question in questions}, "Great Expectations lost an expectation"
+        return [_outcome(question, found[question.name], frame) for question in questions]
 
-    def validate(self, frame: Any, asked: Sequence[int], result_format: str) -> Any:
+    def validate(self, rows: pa.Table, asked: Sequence[int], result_format: str) -> Any:
         """Great Expectations' own result, in its format `COMPLETE` (every bad row) or `SUMMARY` (a few of them)."""
-        suite = self._new_suite(name=self._suite.name, expectations=[self._expectations[i] for i in asked])
+        return self._ask(_frame(rows), self._questions_to(rows, asked), result_format)
+
+    def _ask(self, frame: Any, questions: Sequence["_Question"], result_format: str) -> Any:
+        suite = self._new_suite(name=self._suite.name, expectations=[question.expectation for question in questions])
         with warnings.catch_warnings():  # pandas' and numpy's remarks on odd values: a verdict says it better
             warnings.simplefilter("ignore")
             return self._batch.get_batch({"dataframe": frame}).validate(
                 suite, result_format={"result_format": result_format, "return_unexpected_index_query": False}
             )
 
+    def _questions_to(self, rows: pa.Table, asked: Sequence[int]) -> list["_Question"]:
+        """What to ask about these rows; of a class that does not occur there is nothing to ask."""
+        questions: list[_Question] = []
+        counts: dict[str | None, int] = {None: len(rows)}  # by condition, for many expectations share one
+        for position in asked:
+            if not self._suite.expectations[position].depends_on_batch:
+                questions += self._questions[position]
+                continue
+            for entry in self._suite.asked(position):
+                if entry.condition not in counts:
+                    counts[entry.condition] = _rows_that_meet(rows, entry.condition or "")
+                if n := counts[entry.condition]:
+                    questions.append(_question(self._path, self._suite, position, entry, n))
+        return questions
+
+
+def refused(suite: Suite, path: Path) -> list[SuiteError]:
+    """Every entry that Great Expectations refuses."""
+    _great_expectations()
+    faults = []
+    for i in range(len(suite.expectations)):
+        try:
+            _questions(path, suite, i)
+        except SuiteError as error:
+            faults.append(error)
+    return faults
+
+
+class _Question(NamedTuple):
+    """One expectation, as Great Expectations is asked it."""
+
+    name: str
+    """By which its result is known again."""
+    position: int
+    """Of its entry in the suite."""
+    entry: Expectation
+    """With every bound in numbers."""
+    expectation: Any
+
+
+def _questions(path: Path, suite: Suite, position: int) -> list[_Question]:
+    """An entry as one question, or one for each class; bounds that depend on the batch as if it had a hundred rows."""
+    return [_question(path, suite, position, entry, 100) for entry in suite.asked(position)]
+
+
+def _question(path: Path, suite: Suite, position: int, entry: Expectation, n: int) -> _Question:
+    try:
+        entry = suite.in_numbers(entry, n)
+    except FormulaError as error:
+        raise SuiteError(path, entry_name(position, entry.type), str(error)) from error
+    name = f"{position} {entry.label}"
+    return _Question(name, position, entry, _expectation(path, position, entry, name))
+
+
+def _rows_that_meet(rows: pa.Table, condition: str) -> int:
+    """How many rows do, asked as Great Expectations asks it."""
+    needed = set(re.findall(r"\w+", condition))
+    try:
+        return len(_frame(rows.select([name for name in rows.column_names if name in needed])).query(condition))
+    except Exception:  # noqa: BLE001 - whatever pandas raises, the expectation will raise too, and count as it must
+        return 1
+
+
+def _frame(rows: pa.Table) -> Any:
+    """As Great Expectations takes it: a RangeIndex and numpy's dtypes; with pyarrow's own, NaN would not count as empty."""
+    return rows.to_pandas(split_blocks=True)  # a block for each column: columns need not be copied together
+
 
 def _is_about_single_rows(entry: Expectation, schema: pa.Schema) -> bool:
     """Whether what it finds in a row depends on that row alone, and its success on nothing but whether it found one."""
-    if entry.tolerates_rows or entry.kwargs.get("row_condition"):
+    if entry.tolerates_rows or entry.condition is not None or entry.depends_on_batch:
         return False
     if entry.type in _OF_TEXT:  # in pandas a whole number is written 5 or, among empty ones, 5.0
         return all(pa.types.is_string(schema.field(name).type) for name in entry.columns)
@@ -103,12 +176,12 @@ def _joined(outcomes: Sequence[Outcome], starts: Sequence[int]) -> Outcome:
     """One expectation's outcomes in pieces of a table that begin at `starts`, as its outcome in the table."""
     first = outcomes[0]
     if any(outcome.raised for outcome in outcomes):
-        return Outcome(first.expectation, success=False, raised=True)
+        return first._replace(success=False, raised=True, positions=None)
     positions = [
         one.positions + start for one, start in zip(outcomes, starts, strict=True) if one.positions is not None
     ]
     assert len(positions) == len(outcomes), "an expectation of rows names rows"
-    return Outcome(first.expectation, all(one.success for one in outcomes), positions=np.concatenate(positions))
+    return first._replace(success=all(one.success for one in outcomes), positions=np.concatenate(positions))
 
 
 def _great_expectations() -> Any:
@@ -127,34 +200,37 @@ def _great_expectations() -> Any:
     return great_expectations
 
 
-def _expectation(path: Path, position: int, entry: Expectation) -> Any:
+def _expectation(path: Path, position: int, entry: Expectation, name: str) -> Any:
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             return ExpectationConfiguration(
-                type=entry.type, kwargs=dict(entry.kwargs), severity=entry.severity, meta={_POSITION: position}
+                type=entry.type, kwargs=dict(entry.kwargs), severity=entry.severity, meta={_NAME: name}
             ).to_domain_obj()
     except Exception as error:  # whatever it raises here, the entry is at fault
         problem = " ".join(str(error).split()) or type(error).__name__
         raise SuiteError(path, entry_name(position, entry.type), problem.rstrip(".")) from error
 
 
-def _outcome(position: int, entry: Expectation, found: Any, frame: Any) -> Outcome:
-    details = found.result or {}
+def _outcome(question: _Question, found: Any, frame: Any) -> Outcome:
+    position, entry, details = question.position, question.entry, found.result or {}
     positions = details.get("unexpected_index_list")
     if _raised(found.exception_info or {}):
-        return Outcome(position, success=False, raised=True)
+        return Outcome(position, success=False, raised=True, asked=entry)
     if positions is None:
         observed = details.get("observed_value")
         figure = observed.item() if isinstance(observed, np.generic) else observed
-        return Outcome(position, success=bool(found.success), observed=figure)
+        return Outcome(position, success=bool(found.success), observed=figure, asked=entry)
     if positions and entry.type in ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique"):
         # it blames all of a group of equals; the first of them is as good as a single one
-        again = frame.duplicated(subset=entry.columns, keep="first").to_numpy()
+        candidates = frame if entry.condition is None else frame.query(entry.condition)
+        again = candidates.duplicated(subset=entry.columns, keep="first")
         positions = [position for position in positions if again[position]]
-    return Outcome(position, success=bool(found.success), positions=np.array(sorted(positions), dtype=np.int64))
+    return Outcome(
+        position, success=bool(found.success), positions=np.array(sorted(positions), dtype=np.int64), asked=entry
+    )
 
 
 def _raised(information: dict[str, Any]) -> bool:

@@ -29,7 +29,10 @@ class Records(Protocol):
     IngestSettings: "type[Settings]"
 
     def read(self, parts: list[Path], settings: Any, batch: str) -> "BatchTable":
-        """Read the parts of a batch. Never raises on data: what cannot be read becomes a problem of its row or batch."""
+        """Read the parts of a batch. Never raises on data: what cannot be read becomes a problem of its row or batch.
+
+        Of no parts it makes no rows, but the columns of every batch: so a suite can be held against them.
+        """
 
     def count_rows(self, parts: list[Path], settings: Any) -> int:
         """Count rows from the bytes by another way than `read`, which must make exactly as many."""

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gristmill.quality.decisions import Standing, fitted
-from gristmill.quality.reasons import Positions, Reason, batch_fault, row_fault
+from gristmill.quality.reasons import Positions, Reason, batch_fault, row_fault, subject_of
 from gristmill.quality.statuses import Status, Statuses
 from gristmill.quality.structure import Structure
-from gristmill.quality.suite import Suite, looked_at
+from gristmill.quality.suite import Expectation, Suite, looked_at
 
 _ROW_NUMBER = r", row \d+: "
 
@@ -39,6 +39,8 @@ class Outcome(NamedTuple):
     """The rows that break it, rising; None for an expectation about the table as a whole."""
     observed: object = None
     """The figure it looked at, where there is one."""
+    asked: Expectation | None = None
+    """The entry as it was asked of this batch, its bounds in numbers and about one class; None: as the suite has it."""
 
 
 class Verdict(NamedTuple):
@@ -155,8 +157,8 @@ def _problems(rows: pa.Table, looks: npt.NDArray[np.bool_]) -> list[Reason]:
 
 def _found(outcome: Outcome, suite: Suite, candidates: Positions, unread: npt.NDArray[np.bool_]) -> list[Reason]:
     """The reasons that one expectation gives; `unread` rows are not blamed again for being empty."""
-    entry = suite.expectations[outcome.expectation]
-    subject = ", ".join(suite.called(name) for name in entry.columns[:1])
+    entry = outcome.asked or suite.expectations[outcome.expectation]
+    subject = subject_of(entry, suite)
     if outcome.raised:
         words = entry.type.removeprefix("expect_").replace("_", " ")
         return [Reason(f"'{words}' cannot be evaluated on these values", entry.severity, None, subject)]
