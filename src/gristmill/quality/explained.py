@@ -32,7 +32,7 @@ def explained(account: Account, manifest: Manifest, workload: str) -> str:
 
 
 def _headline(account: Account) -> str:
-    if account.whole or not account.n_rows:
+    if account.whole:
         return "quarantined"
     n_rows = count(account.statuses)["quarantined"]
     return f"{batch_status(account)}, {n_rows:,} of {account.n_rows:,} rows are quarantined"
@@ -45,7 +45,7 @@ def _what_landed(account: Account, manifest: Manifest, workload: str) -> list[st
     about = {"Origin": manifest.origin, "Licence": manifest.licence, "Terms": manifest.terms}
     rows = f"{account.n_rows:,} {'row' if account.n_rows == 1 else 'rows'}"
     return [
-        f"What landed lies in `data/{workload}/landing/*/{account.batch}/`, as it was received: {rows}, role {account.role}.",
+        f"{rows}, role {account.role}; as it was received, it lies in `data/{workload}/landing/*/{account.batch}/`:",
         "",
         *parts,
         *(line for name, value in about.items() if value for line in ("", f"{name}: {value}")),
@@ -53,10 +53,10 @@ def _what_landed(account: Account, manifest: Manifest, workload: str) -> list[st
 
 
 def _next_steps(account: Account, workload: str) -> list[str]:
-    batch, whole = f"{workload} {account.batch}", account.whole or not account.n_rows
+    batch = f"{workload} {account.batch}"
     typed = [(f"gristmill quarantine show {batch}", "look at what waits: its page is written and named")]
     if account.n_rows:
-        what = "all of it, in spite of the reasons" if whole else "the rows, in spite of their reasons"
+        what = "all of it, in spite of the reasons" if account.whole else "the rows, in spite of their reasons"
         typed += [
             (f'gristmill quarantine release {batch} --reason "..."', f"admit {what}; --row ID for single ones"),
             (f'gristmill data correct {workload} corrections.csv --reason "..."', "give rows their right target"),
