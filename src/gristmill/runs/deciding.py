@@ -135,7 +135,7 @@ def _change(repository: Repository, workload: str, dvc: Dvc, decisions: Mapping[
     (dvc.root / pointer).write_bytes(repository.mill.read(pointer, tip) or b"")
     paths = []
     for batch, decision in decisions.items():
-        number = max((int(name[:4]) for name in landing.decisions(batch)), default=0) + 1
+        number = max((int(name[:4]) for name in landing.decision_names(batch)), default=0) + 1
         path = f"{landing.folder(batch)}/{number:04}-{decision.decision}.json"
         write_json(dvc.root / path, decision.model_dump(mode="json", exclude_none=True))
         paths.append(path)
@@ -260,7 +260,7 @@ class _Question:
 
     def _is_decided_since(self, decision: str) -> bool:
         """Whether it was decided after the last turn had begun."""
-        known = {path.split("/", 2)[2] for path in self._turn.known_files.get(self.batch, {})}
+        known = self._turn.decision_names(self.batch)
         return any(one.decision == decision for name, one in self._decisions.items() if name not in known)
 
     def _newest(self, *decisions: str) -> str:

@@ -6,7 +6,7 @@ Nothing is checked out, so whoever has the cache can ask from any clone.
 import importlib
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -92,11 +92,13 @@ class Landing:
         """What landed as this batch."""
         return self._own_file(batch, "manifest.json", Manifest)
 
+    def decision_names(self, batch: str) -> list[str]:
+        """The decision files beside a batch, oldest first."""
+        return decision_names(self._files[batch])
+
     def decisions(self, batch: str) -> dict[str, Decision]:
         """What was decided about a batch, by file name, oldest first."""
-        names = [path.split("/", 2)[2] for path in self._files[batch]]
-        chosen = sorted(name for name in names if fnmatchcase(name, DECISION_FILES))
-        return {name: self._own_file(batch, name, Decision) for name in chosen}
+        return {name: self._own_file(batch, name, Decision) for name in self.decision_names(batch)}
 
     @contextmanager
     def parts(self, batch: str) -> Iterator[list[Path]]:
@@ -135,9 +137,12 @@ class LastTurn:
         content = self._repository.mill.read(f"reports/{self._workload}/validation.json", self._commit)
         return {entry["batch"]: entry for entry in json.loads(content)["batches"]} if content else {}
 
+    def decision_names(self, batch: str) -> list[str]:
+        """The decision files beside a batch that it took in."""
+        return decision_names(self._known_files.get(batch, {}))
+
     @cached_property
-    def known_files(self) -> dict[str, dict[str, str]]:
-        """By batch, the files of the landing that it read."""
+    def _known_files(self) -> dict[str, dict[str, str]]:
         version = milled_version(self._lock, self._workload)
         return files_by_batch(self._repository.dvc.listing(version)) if version else {}
 
@@ -196,6 +201,12 @@ class Tables:
             with self._landing.parts(batch) as parts:
                 self._read[batch] = records.read(parts, settings, batch)
         return self._read[batch]
+
+
+def decision_names(files: Iterable[str]) -> list[str]:
+    """Of the files of one batch, the names of its decisions, oldest first."""
+    names = [path.split("/", 2)[2] for path in files]
+    return sorted(name for name in names if fnmatchcase(name, DECISION_FILES))
 
 
 def files_by_batch(listing: dict[str, str]) -> dict[str, dict[str, str]]:
