@@ -74,7 +74,7 @@ def correct(
         CacheMissError: the cache lacks a batch.
     """
     lines, dialect = _read(file)
-    search = _Search(lines, dialect, _classes(workload))
+    search = _Search(lines, dialect, classes_of(workload))
 
     def choose(tip: str) -> dict[str, Decision]:
         nonlocal search
@@ -177,7 +177,7 @@ def _read(file: Path) -> tuple[list[_Line], Dialect]:
     return list(lines.values()), dialect
 
 
-def _classes(workload: Workload) -> list[str]:
+def classes_of(workload: Workload) -> list[str]:
     """The classes of the workload in the order of their numbers; none where a number is predicted."""
     tensors = importlib.import_module(f"gristmill.kinds.{workload.kind}.tensors")
     contract = tensors.contract(tensors.PrepareSettings.read(workload.params, "prepare"))

@@ -35,7 +35,7 @@ class Row(NamedTuple):
     """As it stands now: `quarantined`, or what a decision made of it; empty where nothing keeps it out."""
     faults: tuple[Fault, ...]
     values: dict[str, Any]
-    """By column, the target among them."""
+    """By column; the target is the one that it was corrected to, if it was."""
 
 
 class Rows(NamedTuple):
@@ -84,7 +84,7 @@ def rows_to_show(states: States, workload: Workload, state: BatchState) -> Rows:
             record_id=ids[position].as_py(),
             status="" if status[position] == Status.ADMITTED else Status(int(status[position])).name.lower(),
             faults=faults.get(position, ()),
-            values=cells,
+            values={**cells, "target": now.corrections[position].target} if position in now.corrections else cells,
         )
         for position, cells in zip(shown.tolist(), payload, strict=True)
     ]
@@ -114,7 +114,7 @@ def _unread(rows: pa.Table) -> dict[int, tuple[Fault, ...]]:
 def _quarantined(states: States, batch: str, standing: Standing, named: list[int]) -> npt.NDArray[np.bool_]:
     """The rows that the last turn quarantined, by the decisions that it took in."""
     if states.turn.is_whole(batch):
-        found = (standing.kept_out == Status.ADMITTED) & ~standing.released
+        found: npt.NDArray[np.bool_] = (standing.kept_out == Status.ADMITTED) & ~standing.released
     else:
         found = np.zeros(len(standing.kept_out), np.bool_)
     found[named] = True

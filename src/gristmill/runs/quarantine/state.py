@@ -23,8 +23,7 @@ class BatchState:
     workload: str
     manifest: Manifest
     status: str
-    """As the last turn left it (quality/accounting.py); `unjudged` where it landed since, `error` where a turn that would have
-    judged it failed."""
+    """As the last turn left it; `unjudged` where it landed since, `error` where a turn that would have judged it failed."""
     landed: str | None
     """When, ISO 8601."""
     n_rows: int | None
