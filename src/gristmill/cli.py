@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.ground.errors import GristmillError, mendable
-from gristmill.verbs import expectations
+from gristmill.verbs import data, expectations, quarantine
 from gristmill.verbs.terminal import ReasonOption, WorkloadArgument, open_repository, say, show
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.add_typer(data.app, name="data")
 app.add_typer(expectations.app, name="expectations")
+app.add_typer(quarantine.app, name="quarantine")
 
 
 @app.command()

@@ -129,18 +129,24 @@ def read_landing(landing: Path) -> list[LandedBatch]:
         batches.append(
             LandedBatch(
                 folder=path.parent,
-                manifest=_read(path, Manifest, "manifest"),
-                decisions=tuple(_read(file, Decision, "decision") for file in decided),
+                manifest=read_own_file(path, Manifest),
+                decisions=tuple(read_own_file(file, Decision) for file in decided),
             )
         )
     return sorted(batches, key=lambda batch: batch.manifest.batch)
 
 
-def _read(path: Path, content: type[Content], kind: str) -> Content:
+def read_own_file(path: Path, content: type[Content], called: Path | None = None) -> Content:
+    """A manifest or a decision; `called` is its name in the landing, where its bytes lie elsewhere.
+
+    Raises:
+        LandedFileError: it is malformed.
+    """
+    shown, kind = called or path, content.__name__.lower()
     try:
         return content.model_validate(read_json(path))
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}" for one in error.errors()]
-        raise LandedFileError(path, kind, problems) from error
+        raise LandedFileError(shown, kind, problems) from error
     except ValueError as error:  # JSON, or the encoding of its text
-        raise LandedFileError(path, kind, [f"it is not JSON ({error})"]) from error
+        raise LandedFileError(shown, kind, [f"it is not JSON ({error})"]) from error

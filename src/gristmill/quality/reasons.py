@@ -30,6 +30,8 @@ class Reason:
     verb: tuple[str, str] = ("is", "are")
     """For one row, and for more."""
     notes: str = ""
+    columns: tuple[str, ...] = ()
+    """Of the batch table, where single cells are at fault: a page marks them."""
 
     @property
     def for_a_row(self) -> str:

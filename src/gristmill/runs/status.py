@@ -17,7 +17,7 @@ from gristmill.runs.repository import Repository
 from gristmill.runs.schedules import read_schedule
 from gristmill.runs.up import Up, read_up
 from gristmill.runs.waiting import data_waiting
-from gristmill.runs.workspace import kept_failures
+from gristmill.runs.workspace import fault, kept_failures
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,6 +41,8 @@ class WorkloadStatus:
     """Why automatic promotion is off."""
     failed: str | None
     """The worktree of a failed turn, if one was kept; from the repository's root."""
+    fault: str = ""
+    """Why that turn failed."""
     running: Progress | None = None
     """Where its turn stands, if one is going on."""
     n_inbox: int = 0
@@ -118,7 +120,7 @@ def _notes(status: WorkloadStatus) -> list[str]:
     if status.frozen:
         notes.append(f"frozen: {status.frozen}; `gristmill resume {status.workload}` thaws it")
     if status.failed:
-        notes.append(f"the last turn failed; its tree is {status.failed}")
+        notes.append(f"the last turn failed{f': {status.fault}' if status.fault else ''}; its tree is {status.failed}")
     return notes
 
 
@@ -147,6 +149,7 @@ def _status(
         if production and production.frozen
         else None,
         failed=str(failures[-1].relative_to(repository.root)) if failures else None,
+        fault=fault(failures[-1]) if failures else "",
         running=read_progress(repository, name),
         n_inbox=n_inbox,
         next_turn=read_schedule(workload).next_time(datetime.now(UTC)) if up else None,
