@@ -20,7 +20,8 @@ from gristmill.ground.errors import GristmillError
 
 MAX_PIXELS = 4096 * 4096
 """Of one picture: the largest that a workload can declare. Read from its header, before anything is decoded."""
-_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_PNG_END = b"IEND\xaeB`\x82"
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16")
 
 
@@ -34,8 +35,10 @@ def grey_pixels(content: bytes) -> NDArray[np.uint8]:
     Raises:
         UnreadablePictureError: it is of another format, damaged, cut short, animated, too large, or not opaque.
     """
-    if not any(content.startswith(signature) for signature in _SIGNATURES):
+    if not content.startswith((_PNG, _JPEG)):
         raise UnreadablePictureError("is no PNG or JPEG picture" if content else "is empty")
+    if content.startswith(_PNG) and _PNG_END not in content:
+        raise UnreadablePictureError("is damaged or cut short")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own limits are wider than ours, and what else it doubts is read
