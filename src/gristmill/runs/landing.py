@@ -186,8 +186,8 @@ def _change(
 
 
 def _check_all_are_in(repository: Repository, pointer: bytes, folder: str, manifest: Manifest) -> None:
-    """DVC leaves out in silence what .dvcignore names, and what lies in folders called .git or .dvc."""
+    """What DVC ignores, it leaves out in silence."""
     listing = repository.dvc.listing(landing_md5(pointer))
     below = "/".join(folder.split("/")[-2:])
     if left_out := [part.name for part in manifest.parts if f"{below}/{part.name}" not in listing]:
-        raise LandingError(f"DVC does not take {told(left_out)}: rename it, or mend .dvcignore. Nothing landed.")
+        raise LandingError(f"DVC does not take {told(left_out)}: it ignores such names. Rename them; nothing landed.")

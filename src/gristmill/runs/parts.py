@@ -14,6 +14,8 @@ from gristmill.data.manifest import DECISION_FILES
 from gristmill.ground.errors import GristmillError
 
 _NAMES_TOLD = 5
+_OWNED = ("*.dvc", ".dvcignore", ".git", "dvc.yaml")
+"""What DVC reads wherever it finds it, or leaves out."""
 _UNPRINTABLE = ("Cc", "Zl", "Zp")  # control characters and line ends
 
 
@@ -89,6 +91,8 @@ def check_names(parts: Mapping[str, Path]) -> None:
             raise PartsError(f"{str(file)!a}: no part can be called {name!a}. Rename the file.")
         if path.name == "manifest.json" or fnmatchcase(path.name, DECISION_FILES):
             raise PartsError(f"{file}: this name is the mill's own. Rename the file.")
+        if any(fnmatchcase(piece, owned) for piece in path.parts for owned in _OWNED):
+            raise PartsError(f"{file}: this name is git's or DVC's own. Rename it.")
         if not _is_text(name):
             raise PartsError(f"{str(file)!a}: this name is no line of UTF-8. Rename the file.")
         if above := next((str(folder) for folder in path.parents if str(folder) in parts), None):
