@@ -72,6 +72,8 @@ def files_below(folder: Path) -> dict[str, Path]:
 
 def unfit(file: Path, folder: Path) -> str | None:
     """Why something below a folder is no part, in words that follow its name; None when it is one."""
+    if file.is_dir() and not file.is_symlink():
+        return "may not be looked into by this user"
     if not file.is_file():
         return "is no file (a link to nothing or to a folder, a pipe)"
     if file.is_symlink() and not file.resolve().is_relative_to(folder.resolve()):
