@@ -5,22 +5,23 @@ its batch to the winner's.
 """
 
 import errno
+import os
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
 from gristmill.adapters.dvc import Dvc, DvcError
-from gristmill.data.manifest import DECISION_FILES, Manifest, Part, Role, batch_id
+from gristmill.data.manifest import Manifest, Part, Role, batch_id
 from gristmill.ground.errors import GristmillError
-from gristmill.ground.files import file_sha256, sync, write_json
+from gristmill.ground.files import file_sha256, write_json
 from gristmill.ground.settings import parse_yaml
 from gristmill.ground.workload import Workload
 from gristmill.registry.aliases import Barred, frozen_file
 from gristmill.registry.mill import Change
+from gristmill.runs.parts import PartsError, check_names, parts_of, told
 from gristmill.runs.repository import Repository
 from gristmill.runs.workspace import sweep, worktree
 
@@ -41,7 +42,7 @@ class Landed(NamedTuple):
 def land(
     repository: Repository,
     workload: Workload,
-    files: Sequence[Path],
+    files: Sequence[Path] | Mapping[str, Path],
     role: Role = "train",
     origin: str = "",
     licence: str = "",
@@ -53,7 +54,7 @@ def land(
     Args:
         repository: whose mill.
         workload: for whom.
-        files: the parts; a folder stands for the files in it.
+        files: the parts; a folder stands for the files below it, called by their path in it. Or the parts by name.
         role: `train`, or `benchmark` for a published test set.
         origin: where the bytes came from; the files' own names when empty.
         licence: under what licence, if known.
@@ -61,7 +62,8 @@ def land(
         now: the clock that names the month's folder.
 
     Raises:
-        LandingError: a file is missing, empty of parts, changed while it was read, or the disk is full.
+        LandingError: a file is missing or is none, cannot land under its name, changed while it was read, or the disk is
+            full.
         NoCommitError: the repository has no commit yet.
     """
     repository.git.commit_of("HEAD")
@@ -98,29 +100,14 @@ def _forget(repository: Repository, name: str) -> None:
     path.with_name(f"{name}.failed").unlink(missing_ok=True)
 
 
-def _parts(files: Sequence[Path]) -> dict[str, Path]:
-    parts: dict[str, Path] = {}
-    for given in files:
-        if not given.exists():
-            raise LandingError(f"{given} does not exist. Nothing landed.")
-        for file in sorted(p for p in given.rglob("*") if p.is_file()) if given.is_dir() else [given]:
-            if file.name in parts:
-                raise LandingError(f"two files are called '{file.name}' ({parts[file.name]}, {file}). Rename one.")
-            if file.name == "manifest.json" or fnmatchcase(file.name, DECISION_FILES):
-                raise LandingError(f"{file}: this name is the mill's own. Rename the file.")
-            if "\n" in file.name or "\r" in file.name or not _is_text(file.name):
-                raise LandingError(f"{str(file)!a}: this name is no line of UTF-8. Rename the file.")
-            parts[file.name] = file
-    if not parts:
-        raise LandingError(f"no file in {', '.join(str(f) for f in files)}. Name the files of the batch.")
-    return parts
-
-
-def _is_text(name: str) -> bool:
+def _parts(files: Sequence[Path] | Mapping[str, Path]) -> dict[str, Path]:
     try:
-        return bool(name.encode())
-    except UnicodeEncodeError:  # bytes that are no UTF-8, which Linux allows
-        return False
+        if not isinstance(files, Mapping):
+            return parts_of(files)
+        check_names(files)
+    except PartsError as error:
+        raise LandingError(str(error)) from error
+    return dict(files)
 
 
 def _manifest(parts: dict[str, Path], role: Role, origin: str, licence: str, terms: str) -> Manifest:
@@ -132,7 +119,7 @@ def _manifest(parts: dict[str, Path], role: Role, origin: str, licence: str, ter
         batch=batch_id(role, entries),
         role=role,
         parts=tuple(entries),
-        origin=origin or ", ".join(sorted(parts)),
+        origin=origin or told(sorted(parts)),
         licence=licence,
         terms=terms,
     )
@@ -142,8 +129,8 @@ def _copy(parts: dict[str, Path], manifest: Manifest, folder: Path) -> None:
     folder.mkdir(parents=True)
     for part in manifest.parts:
         target = folder / part.name
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(parts[part.name], target)
-        sync(target)
         if file_sha256(target) != part.sha256:
             raise LandingError(
                 f"{parts[part.name]} changed while it was read. Nothing landed; land it when it is whole."
@@ -184,8 +171,10 @@ def _change(
         files = {f"{alias}.dvc": (tree / f"{alias}.dvc").read_bytes() for alias in aliases}
         files[f"models/{workload.name}/barred.json"] = Barred().to_file()
         files[f"models/{workload.name}/frozen.json"] = frozen_file(None)
-    files[pointer] = (tree / pointer).read_bytes()
-    names = ", ".join(part.name for part in manifest.parts)
+    files[pointer] = landing = (tree / pointer).read_bytes()
+    _check_all_are_in(repository, landing, folder, manifest)
+    os.sync()  # once for all parts and what DVC made of them: for ten thousand, a sync each takes minutes on a slow disk
+    names = told([part.name for part in manifest.parts])
     trailers = {
         "Workload": workload.name,
         "Actor": repository.git.actor(),
@@ -194,3 +183,11 @@ def _change(
         "Origin": manifest.origin,
     }
     return [Change(f"land {workload.name}: {names}", files, trailers)]
+
+
+def _check_all_are_in(repository: Repository, pointer: bytes, folder: str, manifest: Manifest) -> None:
+    """What DVC ignores, it leaves out in silence."""
+    listing = repository.dvc.listing(landing_md5(pointer))
+    below = "/".join(folder.split("/")[-2:])
+    if left_out := [part.name for part in manifest.parts if f"{below}/{part.name}" not in listing]:
+        raise LandingError(f"DVC does not take {told(left_out)}: it ignores such names. Rename them; nothing landed.")
