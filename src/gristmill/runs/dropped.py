@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gristmill.data.growing.arrivals import is_temporary
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, read_json
 from gristmill.runs.repository import Repository
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 LEAVING = ".landed"
 """Folder within an inbox through which an entry leaves it; what is found there had landed, or lands."""
-_TEMPORARY = (".part", ".partial", ".tmp", ".crdownload", ".download", ".filepart", ".swp", "~")
 _MANIFEST = "manifest.json"
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
@@ -71,7 +71,7 @@ def entries(repository: Repository) -> list[Entry]:
     found = []
     for inbox in filter(is_open, inboxes(repository)):
         with contextlib.suppress(FileNotFoundError):  # somebody is just removing it
-            paths = [path for path in inbox.iterdir() if not _is_temporary(path.name)]
+            paths = [path for path in inbox.iterdir() if not is_temporary(path.name)]
             found += [
                 Entry(inbox.parent.name, path) for path in (*sorted(paths), *sorted(inbox.glob(f"{LEAVING}/*/*")))
             ]
@@ -93,10 +93,6 @@ def inboxes(repository: Repository) -> list[Path]:
 
 def is_open(inbox: Path) -> bool:
     return inbox.is_dir() and os.access(inbox, os.R_OK | os.W_OK | os.X_OK)
-
-
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".") or name.lower().endswith(_TEMPORARY)
 
 
 def _objection(repository: Repository, entry: Entry) -> str | None:
@@ -128,7 +124,7 @@ def _unusable(here: Path, entry: Entry) -> str | None:
         if path.exists() and not os.access(path, rights):
             return f"{path.relative_to(here)} may not be {what} by this user: give the right to, or take it out"
     for path in entry.files:
-        if any(_is_temporary(name) for name in path.relative_to(entry.path).parts):
+        if any(is_temporary(name) for name in path.relative_to(entry.path).parts):
             return f"{path.relative_to(here)} has a temporary name: rename it when it is whole, or take it out"
         if not path.is_file():
             return f"{path.relative_to(here)} is no file (a link to nothing or to a folder, a pipe): take it out"
