@@ -69,10 +69,10 @@ class _Entry:
 
     def objection(self) -> str | None:
         """Why it cannot land as it is."""
-        for path in (self.path, *self.files):
+        for path in dict.fromkeys((self.path, *self.files)):
             if path.is_symlink():
                 return f"{self._named(path)} is a link, and links are not followed: put the file itself there"
-            if not path.is_file() and path != self.path:
+            if not path.is_file() and not path.is_dir():
                 return f"{self._named(path)} is no file: take it out"
             if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
                 return f"{self._named(path)} may not be read by this user: give the right to"

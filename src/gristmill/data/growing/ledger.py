@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gristmill.ground.errors import GristmillError
 
 JsonMark = int | float | str
+Identity = JsonMark | tuple[JsonMark, str]
+"""What a row is known by: its mark, and a hash of its key where it has one."""
 
 
 class OvertakenError(GristmillError):
@@ -54,8 +56,24 @@ class RowsTaken(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     mark: JsonMark
     """The newest mark; a time stamp in ISO 8601."""
-    rows: tuple[JsonMark | tuple[JsonMark, str], ...]
-    """The rows taken that the next look will meet again: the mark of each, and a hash of its key where it has one."""
+    rows: tuple[JsonMark | tuple[JsonMark, tuple[str, ...]], ...]
+    """The rows taken that the next look will meet again: their marks, each with the hashes of its keys where it has any."""
+
+    @classmethod
+    def of(cls, mark: JsonMark, rows: set[Identity]) -> "RowsTaken":
+        """The entry of these rows; the same for the same rows, whatever their order."""
+        keys: dict[JsonMark, set[str]] = {}
+        for row in rows:
+            at, key = row if isinstance(row, tuple) else (row, None)
+            keys.setdefault(at, set()).update([key] if key else [])
+        marks = sorted(keys, key=lambda at: (isinstance(at, str), at))
+        return cls(mark=mark, rows=tuple((at, tuple(sorted(keys[at]))) if keys[at] else at for at in marks))
+
+    @property
+    def identities(self) -> set[Identity]:
+        """What the rows are known by."""
+        alone = {row for row in self.rows if not isinstance(row, tuple)}
+        return alone | {(row[0], key) for row in self.rows if isinstance(row, tuple) for key in row[1]}
 
 
 Taken = FilesTaken | RowsTaken

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gristmill.data.growing.arrivals import Arrival, Found, SourceUnreachableError, without
-from gristmill.data.growing.ledger import JsonMark, Ledger, LedgerError, OvertakenError, RowsTaken
+from gristmill.data.growing.ledger import Identity, Ledger, LedgerError, OvertakenError, RowsTaken
 from gristmill.data.growing.marks import Mark, as_mark, behind, from_json, is_before, newest, to_json
 from gristmill.data.growing.settings import QuerySource
 from gristmill.data.growing.tables import write_rows
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _CONNECT_S = 10
 
 Row = tuple[Any, ...]
-Identity = JsonMark | tuple[JsonMark, str]
 
 
 class QueryError(GristmillError):
@@ -64,7 +63,7 @@ def look_into_query(source: QuerySource, root: Path, ledger: Ledger, now: dateti
     before = ledger.rows(source.name)
     mark = _mark_of(source, before)
     low = _low(source, mark)
-    known: set[Identity] = set(before.rows) if before else set()
+    known = before.identities if before else set()
     n_asked = source.rows_per_batch + len(known)  # so that what is known cannot crowd out what is new
     names, cells = _read(source, root, low, n_asked)
     rows = _identified(source, low, names, cells)
@@ -114,7 +113,7 @@ def _after(source: QuerySource, mark: Mark, known: set[Identity], batch: list[_R
 
     taken = {i for i in known if is_met_again(from_json(i[0] if isinstance(i, tuple) else i, source.start))}
     taken |= {row.identity for row in batch if is_met_again(row.mark)}
-    return RowsTaken(mark=to_json(mark), rows=tuple(sorted(taken, key=repr)))
+    return RowsTaken.of(to_json(mark), taken)
 
 
 def _identified(source: QuerySource, low: Mark, names: Sequence[str], cells: Sequence[Row]) -> list[_Row]:
@@ -158,10 +157,8 @@ def _read(source: QuerySource, root: Path, low: Mark, limit: int) -> tuple[list[
         with _connected(_url(source, root, password)) as connection:
             result = connection.execute(_statement(source, low, limit))
             names = list(result.keys())
-            if missing := [name for name in (source.mark, *source.key) if names.count(name) != 1]:
-                raise QueryError(f"the query gives {', '.join(names)}: not one column is called {missing[0]}.")
-            if len(set(names)) < len(names):
-                raise QueryError("two columns of the query have the same name: tell them apart with AS.")
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise QueryError(f"two columns of the query are called {twice[0]}: tell them apart with AS.")
             return names, [tuple(row) for row in result.fetchall()]
     except DBAPIError as error:
         words = without([password], str(error.orig).splitlines()[0] if str(error.orig) else type(error.orig).__name__)
