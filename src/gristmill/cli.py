@@ -41,7 +41,7 @@ def land(
         bool, typer.Option("--benchmark", help="A published test set: reported, never trained or gated on.")
     ] = False,
 ) -> None:
-    """Land files as one batch; without files, the workload's declared sources."""
+    """Land files as one batch; without files, the workload's declared sources and what is new in those that grow."""
     from gristmill.runs.landing import land as land_files
     from gristmill.runs.sourcing import land_sources
 

@@ -31,8 +31,8 @@ class Records(Protocol):
     def read(self, parts: list[Path], settings: Any, batch: str) -> "BatchTable":
         """Read the parts of a batch, which lie below a folder called like it, where folders have a meaning.
 
-        Never raises on data: what cannot be read becomes a problem of its row or batch. Of no parts it makes no rows, but the
-        columns of every batch: so a suite can be held against them.
+        Never raises on data: what cannot be read becomes a problem of its row or batch. Of no parts it makes no rows, but
+        the columns of every batch: so a suite can be held against them.
         """
 
     def count_rows(self, parts: list[Path], settings: Any) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gristmill.data.growing.arrivals import is_temporary
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, read_json
 from gristmill.runs.parts import files_below, told, unfit
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 LEAVING = ".landed"
 """Folder within an inbox through which an entry leaves it; what is found there had landed, or lands."""
-_TEMPORARY = (".part", ".partial", ".tmp", ".crdownload", ".download", ".filepart", ".swp", "~")
 _MANIFEST = "manifest.json"
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
@@ -76,7 +76,7 @@ def entries(repository: Repository) -> list[Entry]:
     found = []
     for inbox in filter(is_open, inboxes(repository)):
         with contextlib.suppress(FileNotFoundError):  # somebody is just removing it
-            paths = [path for path in inbox.iterdir() if not _is_temporary(path.name)]
+            paths = [path for path in inbox.iterdir() if not is_temporary(path.name)]
             found += [
                 Entry(inbox.parent.name, path) for path in (*sorted(paths), *sorted(inbox.glob(f"{LEAVING}/*/*")))
             ]
@@ -98,10 +98,6 @@ def inboxes(repository: Repository) -> list[Path]:
 
 def is_open(inbox: Path) -> bool:
     return inbox.is_dir() and os.access(inbox, os.R_OK | os.W_OK | os.X_OK)
-
-
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".") or name.lower().endswith(_TEMPORARY)
 
 
 def _objection(repository: Repository, entry: Entry) -> str | None:
@@ -136,7 +132,7 @@ def _unusable(here: Path, entry: Entry) -> str | None:
     if entry.path.is_symlink() and entry.path.exists() and not entry.path.resolve().is_relative_to(entry.path.parent):
         return f"{entry.path.relative_to(here)} is a link out of the inbox: put there what it leads to, or take it out"
     for path in files:
-        if any(_is_temporary(name) for name in path.relative_to(entry.path).parts):
+        if any(is_temporary(name) for name in path.relative_to(entry.path).parts):
             return f"{path.relative_to(here)} has a temporary name: rename it when it is whole, or take it out"
         if fault := unfit(path, entry.folder):
             return f"{path.relative_to(here)} {fault}: take it out"

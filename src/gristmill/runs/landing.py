@@ -35,8 +35,19 @@ class Landed(NamedTuple):
 
     manifest: Manifest
     is_new: bool
-    """False when the same batch had landed before; then no commit was made."""
+    """False when the same batch had landed before; then no data is committed."""
     commit: str | None
+    """The commit on `mill`; None where there was nothing to commit."""
+
+
+Alongside = Callable[[str | None], Mapping[str, bytes]]
+"""Given the commit of `mill` that a landing is built on, the files that move in its commit: called again on the new tip
+after a lost race. What it raises keeps the batch from landing."""
+
+
+def nothing_alongside(_: str | None) -> Mapping[str, bytes]:
+    """A landing that moves nothing but the data."""
+    return {}
 
 
 def land(
@@ -48,6 +59,7 @@ def land(
     licence: str = "",
     terms: str = "",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    alongside: Alongside = nothing_alongside,
 ) -> Landed:
     """Land files as one batch: copied, hashed, added to the cache, and committed on `mill`.
 
@@ -60,6 +72,7 @@ def land(
         licence: under what licence, if known.
         terms: what else must be kept in mind.
         now: the clock that names the month's folder.
+        alongside: what moves in the same commit; it moves, too, where the batch had landed before.
 
     Raises:
         LandingError: a file is missing or is none, cannot land under its name, changed while it was read, or the disk is
@@ -72,13 +85,23 @@ def land(
     manifest = _manifest(parts, role, origin, licence, terms)
     tip = repository.mill.begin()
     if _has_landed(repository, workload, manifest.batch, tip):
-        return Landed(manifest, False, None)
+        noted = repository.mill.commit(lambda at: _note(repository, workload, manifest, alongside(at), at))
+        return Landed(manifest, False, noted)
     name = f"land-{workload.name}-{secrets.token_hex(4)}"
     try:
         with worktree(repository, name, tip) as tree:
             folder = f"data/{workload.name}/landing/{now():%Y-%m}/{manifest.batch}"
             _copy(parts, manifest, tree / folder)
-            commit = repository.mill.commit(lambda at: _change(repository, workload, tree, folder, manifest, at))
+            is_new = True
+
+            def build(at: str | None) -> list[Change] | None:
+                nonlocal is_new
+                moved = alongside(at)
+                change = _change(repository, workload, tree, folder, manifest, moved, at)
+                is_new = change is not None
+                return change or _note(repository, workload, manifest, moved, at)
+
+            commit = repository.mill.commit(build)
     except (OSError, DvcError) as error:
         _forget(repository, name)
         if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
@@ -89,7 +112,7 @@ def land(
     except BaseException:
         _forget(repository, name)
         raise
-    return Landed(manifest, commit is not None, commit)
+    return Landed(manifest, is_new, commit)
 
 
 def _forget(repository: Repository, name: str) -> None:
@@ -151,7 +174,13 @@ def landing_md5(landing: bytes) -> str:
 
 
 def _change(
-    repository: Repository, workload: Workload, tree: Path, folder: str, manifest: Manifest, tip: str | None
+    repository: Repository,
+    workload: Workload,
+    tree: Path,
+    folder: str,
+    manifest: Manifest,
+    moved: Mapping[str, bytes],
+    tip: str | None,
 ) -> list[Change] | None:
     assert tip is not None
     if _has_landed(repository, workload, manifest.batch, tip):
@@ -182,7 +211,7 @@ def _change(
         "Role": manifest.role,
         "Origin": manifest.origin,
     }
-    return [Change(f"land {workload.name}: {names}", files, trailers)]
+    return [Change(f"land {workload.name}: {names}", {**files, **moved}, trailers)]
 
 
 def _check_all_are_in(repository: Repository, pointer: bytes, folder: str, manifest: Manifest) -> None:
@@ -191,3 +220,14 @@ def _check_all_are_in(repository: Repository, pointer: bytes, folder: str, manif
     below = "/".join(folder.split("/")[-2:])
     if left_out := [part.name for part in manifest.parts if f"{below}/{part.name}" not in listing]:
         raise LandingError(f"DVC does not take {told(left_out)}: it ignores such names. Rename them; nothing landed.")
+
+
+def _note(
+    repository: Repository, workload: Workload, manifest: Manifest, moved: Mapping[str, bytes], tip: str | None
+) -> list[Change] | None:
+    if all(repository.mill.read(path, tip) == content for path, content in moved.items()):
+        return None
+    names = ", ".join(part.name for part in manifest.parts)
+    trailers = {"Workload": workload.name, "Actor": repository.git.actor(), "Origin": manifest.origin}
+    subject = f"note {workload.name}: {names} had landed before, as batch {manifest.batch}"
+    return [Change(subject, moved, trailers)]
