@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.ground.errors import GristmillError, mendable
+from gristmill.verbs import upkeep
 from gristmill.verbs.terminal import ReasonOption, WorkloadArgument, open_repository, say, show
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.add_typer(upkeep.app)
 
 
 @app.command()
@@ -139,11 +141,17 @@ def down() -> None:
 
 
 @app.command()
-def pull() -> None:
+def pull(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Bring every version into the cache too, as on a new machine.")
+    ] = False,
+) -> None:
     """Bring the mill's state (data, models, reports, dvc.lock) into your tree; `dvc repro` then finds nothing to do."""
     from gristmill.runs.pulling import pull as pull_state
 
-    for line in pull_state(open_repository()):
+    with upkeep.progress("fetched") as advance:
+        lines = pull_state(open_repository(), everything, advance)
+    for line in lines:
         say(line)
 
 

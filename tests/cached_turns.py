@@ -1,0 +1,87 @@
+"""Turns whose stages did not run, but whose outputs are real objects of DVC's cache."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.recorded_turns import W, leave_results, started
+
+from gristmill.adapters.dvc import read_lock, write_lock
+from gristmill.adapters.objects import object_path, store
+from gristmill.ground.files import read_json
+from gristmill.runs.landing import land, landing_md5
+from gristmill.runs.record import Outcome, record_run
+from gristmill.runs.repository import Repository
+
+
+def cached(cache: Path, files: Mapping[str, bytes]) -> dict[str, Any]:
+    """Put a folder into a cache as DVC does; its md5, size and nfiles."""
+    entries = [{"md5": _cached(cache, content), "relpath": name} for name, content in sorted(files.items())]
+    content = json.dumps(entries, sort_keys=True).encode()
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() + ".dir"
+    store(cache, md5, [content], "a test")
+    return {"md5": md5, "size": sum(map(len, files.values())), "nfiles": len(files)}
+
+
+def turned_with_data(
+    repository: Repository, model: str, verdict: str = "PROMOTE", workload: str = W, size: int = 1000
+) -> Outcome:
+    """A whole turn that leaves batches, tensors, a model of `size` bytes, a package and a report in the cache."""
+    landing = repository.mill.read(f"data/{workload}/landing.dvc")
+    assert landing is not None
+    with started(repository, workload) as ws:
+        leave_results(ws, model, verdict, recipe="0" * 32, data=landing_md5(landing), note=model)
+        package = (ws.workload.package / "package.json").read_bytes()
+        outs = {
+            "ingest": (f"data/{workload}/batches", {"one.parquet": b"rows " + landing}),
+            "prepare": (f"data/{workload}/prepared", {"train.safetensors": b"tensors " + landing}),
+            "train": (f"models/{workload}/challenger", {"model.safetensors": _bytes(model, size)}),
+            "package": (f"models/{workload}/package", {"package.json": package}),
+        }
+        lock = ws.root / "dvc.lock"
+        stages = read_lock(lock.read_bytes())
+        for stage, (path, files) in outs.items():
+            out = {"path": path, "hash": "md5", **cached(repository.cache, files)}
+            stages[f"{stage}@{workload}"] = {**stages[f"{stage}@{workload}"], "outs": [out]}
+        assert read_json(ws.workload.reports / "gate.json")["verdict"] == verdict
+        lock.write_bytes(write_lock(stages))
+        return record_run(ws, "a test", "Ada")
+
+
+def landed_and_turned(repository: Repository, folder: Path, *models: str, workload: str = W) -> None:
+    """For each model a batch of its own, and a turn that promotes it."""
+    folder.mkdir(exist_ok=True)
+    for model in models:
+        (folder / f"{model}.csv").write_text(f"x\n{model}\n", "utf-8")
+        land(repository, repository.workload(workload), [folder / f"{model}.csv"])
+        assert turned_with_data(repository, model, workload=workload).name == "Promoted"
+
+
+def damage(path: Path, content: bytes = b"other bytes") -> None:
+    """Write through into a file, and so into all hard links of it."""
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.truncate()
+        file.write(content)
+
+
+def object_of(repository: Repository, content: bytes) -> Path:
+    """Where the cache has these bytes."""
+    return object_path(repository.cache, hashlib.md5(content, usedforsecurity=False).hexdigest())
+
+
+def model_of(model: str, size: int = 1000) -> bytes:
+    """The bytes of the model of a turn."""
+    return _bytes(model, size)
+
+
+def _bytes(word: str, size: int) -> bytes:
+    return (word.encode() * (size // len(word) + 1))[:size]
+
+
+def _cached(cache: Path, content: bytes) -> str:
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    store(cache, md5, [content], "a test")
+    return md5
