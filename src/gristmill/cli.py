@@ -48,7 +48,8 @@ def land(
         land_sources(repository, repository.workload(workload), say)
         return
     landed = land_files(repository, repository.workload(workload), files, "benchmark" if benchmark else "train")
-    what = "landed" if landed.is_new else "had landed before; nothing changed:"
+    back = f"{landed.n_restored} objects that the cache had lost are back" if landed.n_restored else "nothing changed"
+    what = "landed" if landed.is_new else f"had landed before; {back}:"
     say(f"{workload}: {what} batch {landed.manifest.batch}, {len(landed.manifest.parts)} files")
 
 

@@ -78,6 +78,11 @@ def read_list(cache: Path, md5: str) -> dict[str, str] | None:
         return None
     if not is_object(md5, [content]):
         return None
+    return parse_list(content)
+
+
+def parse_list(content: bytes) -> dict[str, str]:
+    """The files of a folder from its list's bytes."""
     return {entry["relpath"]: entry["md5"] for entry in json.loads(content)}
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from configobj import ConfigObj, ConfigObjError
 
 from gristmill.adapters.dvc import DvcError, configurations
-from gristmill.adapters.objects import CHUNK, object_name
+from gristmill.adapters.objects import CHUNK, object_name, parse_list
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import new_file
 
@@ -57,7 +57,8 @@ class UnverifiedRemoteError(GristmillError):
 class Remote:
     """One remote: a folder or an S3 prefix that holds objects under the names that DVC gives them."""
 
-    def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, url: str, options: Mapping[str, Any], is_own: bool = True) -> None:
+        self.is_own = is_own  # False for another clone's cache: it is taken from, and never judged nor written
         self.name = name
         self.url = url
         self.options = dict(options)
@@ -111,6 +112,14 @@ class Remote:
         for start in range(0, size, CHUNK):
             with self._told():
                 yield self._files.cat_file(self._path(md5), start=start, end=min(start + CHUNK, size))
+
+    def read_list(self, md5: str, size: int) -> dict[str, str]:
+        """The files of a folder, relative path to md5.
+
+        Raises:
+            RemoteFaultError: it cannot be read.
+        """
+        return parse_list(b"".join(self.chunks(md5, size)))
 
     def put(self, md5: str, file: Path) -> None:
         """Write an object, whole or not at all.

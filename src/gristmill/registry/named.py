@@ -22,6 +22,10 @@ from gristmill.registry.versions import Version
 Listing = Callable[[str], Mapping[str, str] | None]
 """The files of a folder by its hash, relative path to md5; None where they cannot be known."""
 
+PRESENT = "the present state"
+HISTORY = "the history of what landed"
+PEOPLE = "people's own commits"
+
 _WORKLOAD = re.compile(r"(?:data|models)/([^/]+)/")
 
 
@@ -34,8 +38,8 @@ class Output:
     path: str
     """In a working tree."""
     workload: str
-    version: str | None = None
-    """`v1.2.0`; None for what the branch names."""
+    by: str
+    """A version, such as `v1.2.0`, or one of the words below."""
     stage: str | None = None
     """Which stage makes it; None for what landed and for aliases."""
     in_git: bool = False
@@ -50,7 +54,7 @@ class Output:
 def landed(mill: Mill) -> list[Output]:
     """The landing of every workload at every commit of the branch."""
     tip = mill.tip()
-    return _tracked(mill.git.every_state([tip], "data/*/landing.dvc"), None) if tip else []
+    return _tracked(mill.git.every_state([tip], "data/*/landing.dvc"), HISTORY) if tip else []
 
 
 def present(mill: Mill) -> list[Output]:
@@ -61,7 +65,7 @@ def present(mill: Mill) -> list[Output]:
     pointers = mill.git.contents(tip, "data", "models")
     figures = {entry.path for entry in mill.git.entries(tip, "reports")}
     stages = _stages(mill.read("dvc.lock", tip))
-    return [*_tracked(pointers.items(), None), *_locked(stages, figures, None)]
+    return [*_tracked(pointers.items(), PRESENT), *_locked(stages, figures, PRESENT)]
 
 
 def of_version(git: Git, version: Version) -> list[Output]:
@@ -104,7 +108,9 @@ def recorded(mill: Mill) -> list[Output]:
 def in_file(path: str, content: bytes) -> list[Output]:
     """What a `.dvc` file or a dvc.lock names; nothing where it cannot be read, as in a person's edit."""
     try:
-        return _locked(_stages(content), set(), None) if path.endswith(".lock") else _tracked([(path, content)], None)
+        return (
+            _locked(_stages(content), set(), PEOPLE) if path.endswith(".lock") else _tracked([(path, content)], PEOPLE)
+        )
     except (yaml.YAMLError, AttributeError, KeyError, TypeError):
         return []
 
@@ -117,13 +123,13 @@ def members(output: Output, listing: Listing) -> Iterator[tuple[str, str]]:
             yield md5, f"{output.path}/{name}"
 
 
-def _tracked(files: Iterable[tuple[str, bytes]], version: str | None) -> list[Output]:
+def _tracked(files: Iterable[tuple[str, bytes]], by: str) -> list[Output]:
     outputs = []
     for path, content in files:
         if path.endswith(".dvc"):
             workload = _WORKLOAD.match(path)
             outputs += [
-                Output(str(out["md5"]), path.removesuffix(".dvc"), workload[1] if workload else "", version)
+                Output(str(out["md5"]), path.removesuffix(".dvc"), workload[1] if workload else "", by)
                 for out in parse_yaml(content).get("outs", [])
                 if out.get("md5")
             ]
@@ -134,9 +140,9 @@ def _stages(lock: bytes | None) -> Mapping[str, Any]:
     return (parse_yaml(lock) or {}).get("stages") or {} if lock else {}
 
 
-def _locked(stages: Mapping[str, Any], figures: set[str], version: str | None) -> list[Output]:
+def _locked(stages: Mapping[str, Any], figures: set[str], by: str) -> list[Output]:
     return [
-        Output(str(out["md5"]), out["path"], stage.rpartition("@")[2], version, stage, out["path"] in figures)
+        Output(str(out["md5"]), out["path"], stage.rpartition("@")[2], by, stage, out["path"] in figures)
         for stage, entry in stages.items()
         for out in entry.get("outs", [])
         if out.get("md5")

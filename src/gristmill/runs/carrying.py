@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
 from gristmill.adapters.dvc import CacheMissError
 from gristmill.adapters.objects import (
@@ -87,7 +88,8 @@ def fetch(repository: Repository, outputs: Iterable[Output], advance: Advance = 
         DamagedObjectError: a remote has an object only in a damaged state; it was not taken.
     """
     wanted = [output for output in outputs if not output.in_git]
-    sources = Sources(repository)
+    remotes, default = repository.remotes()
+    sources = Sources(repository.cache, sorted(remotes.values(), key=lambda remote: remote.name != default))
     lists = {output.md5 for output in wanted if output.is_folder and not is_cached(repository, output.md5)}
     n_lists = len(_carry(lambda md5: sources.take(md5, advance), lists))
     files = chain.from_iterable(members(output, partial(read_list, repository.cache)) for output in wanted)
@@ -96,12 +98,11 @@ def fetch(repository: Repository, outputs: Iterable[Output], advance: Advance = 
 
 
 class Sources:
-    """The remotes of a repository as places to take from; none is asked before something is missing."""
+    """Remotes as places to take from, the first first; none is asked before something is missing."""
 
-    def __init__(self, repository: Repository) -> None:
-        self._cache = repository.cache
-        remotes, default = repository.remotes()
-        self._remotes = sorted(remotes.values(), key=lambda remote: remote.name != default)
+    def __init__(self, cache: Path, remotes: Iterable[Remote]) -> None:
+        self._cache = cache
+        self._remotes = list(remotes)
         self._there: dict[str, Mapping[str, int] | RemoteFaultError] = {}
 
     def take(self, md5: str, advance: Advance) -> bool:
@@ -122,6 +123,13 @@ class Sources:
         if faults:
             raise faults[0]
         return False
+
+    def find(self, md5: str) -> bool:
+        """As `take`; a remote that is down, or has it only in a damaged state, does not have it."""
+        try:
+            return self.take(md5, lambda _: None)
+        except (DamagedObjectError, RemoteFaultError):
+            return False
 
     def _objects(self, remote: Remote) -> Mapping[str, int] | RemoteFaultError:
         if remote.name not in self._there:

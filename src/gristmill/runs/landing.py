@@ -7,6 +7,7 @@ its batch to the winner's.
 import errno
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gristmill.adapters.dvc import Dvc, DvcError
+from gristmill.adapters.objects import file_chunks, md5_of, store
 from gristmill.data.manifest import DECISION_FILES, Manifest, Part, Role, batch_id
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, sync, write_json
@@ -21,6 +23,7 @@ from gristmill.ground.settings import parse_yaml
 from gristmill.ground.workload import Workload
 from gristmill.registry.aliases import Barred, frozen_file
 from gristmill.registry.mill import Change
+from gristmill.runs.needed import is_cached
 from gristmill.runs.repository import Repository
 from gristmill.runs.workspace import sweep, worktree
 
@@ -36,6 +39,8 @@ class Landed(NamedTuple):
     is_new: bool
     """False when the same batch had landed before; then no commit was made."""
     commit: str | None
+    n_restored: int = 0
+    """Objects that DVC's cache had lost, and that this second landing of the same bytes brought back."""
 
 
 def land(
@@ -70,7 +75,7 @@ def land(
     manifest = _manifest(parts, role, origin, licence, terms)
     tip = repository.mill.begin()
     if _has_landed(repository, workload, manifest.batch, tip):
-        return Landed(manifest, False, None)
+        return Landed(manifest, False, None, _restore(repository, workload, parts, manifest, tip))
     name = f"land-{workload.name}-{secrets.token_hex(4)}"
     try:
         with worktree(repository, name, tip) as tree:
@@ -156,6 +161,22 @@ def _has_landed(repository: Repository, workload: Workload, batch: str, tip: str
     if landing is None:
         return False
     return any(path.split("/")[1] == batch for path in repository.dvc.listing(landing_md5(landing)))
+
+
+def _restore(repository: Repository, workload: Workload, parts: dict[str, Path], manifest: Manifest, tip: str) -> int:
+    """Bring back what the cache lacks of a batch that has landed, where these are its very bytes."""
+    landing = repository.mill.read(f"data/{workload.name}/landing.dvc", tip)
+    assert landing is not None
+    listed = repository.dvc.listing(landing_md5(landing)).items()
+    missing = {md5 for path, md5 in listed if path.split("/")[1] == manifest.batch and not is_cached(repository, md5)}
+    if not missing:
+        return 0
+    with tempfile.TemporaryDirectory(prefix="gristmill-manifest-") as folder:
+        write_json(Path(folder) / "manifest.json", manifest.model_dump())
+        files = {md5_of(file_chunks(file)): file for file in (*parts.values(), Path(folder) / "manifest.json")}
+        for md5 in missing & files.keys():
+            store(repository.cache, md5, file_chunks(files[md5]), str(files[md5]))
+    return len(missing & files.keys())
 
 
 def landing_md5(landing: bytes) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gristmill.adapters.dvc import Dvc, read_lock
+from gristmill.adapters.dvc import CacheMissError, Dvc, read_lock
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.pipeline import STAGES
 from gristmill.ground.settings import Settings, parse_yaml
@@ -155,7 +155,7 @@ def workspace(
         with worktree(repository, f"{name}-{secrets.token_hex(4)}", start) as path:
             workload = find_workload(path, name)
             ws = Workspace(repository, workload, code, base, tree, Dvc(path, repository.cache))
-            ws.dvc.checkout(*_targets(repository, name, base))
+            _check_out(ws, report)
             try:
                 yield ws
             except Exception:
@@ -165,14 +165,17 @@ def workspace(
         forget_progress(repository, name)
 
 
-def _targets(repository: Repository, name: str, base: str) -> list[str]:
-    stages = read_lock(repository.mill.read("dvc.lock", base))
-    return [
-        f"data/{name}/landing.dvc",
-        alias_path(name, "champion"),
-        alias_path(name, "best"),
-        *(f"{stage}@{name}" for stage in STAGES if f"{stage}@{name}" in stages),
-    ]
+def _check_out(ws: Workspace, report: Callable[[str], None]) -> None:
+    name = ws.workload.name
+    pointers = [f"data/{name}/landing.dvc", alias_path(name, "champion"), alias_path(name, "best")]
+    recorded = read_lock(ws.repository.mill.read("dvc.lock", ws.base))
+    stages = [f"{stage}@{name}" for stage in STAGES if f"{stage}@{name}" in recorded]
+    try:
+        ws.dvc.checkout(*pointers, *stages)
+    except CacheMissError:
+        ws.dvc.checkout(*pointers)  # what landed and what was promoted can be made by no stage
+        report("DVC's cache lacks some of what the last turn made; the stages that make it run again")
+        ws.dvc.restore(*stages)
 
 
 @contextmanager

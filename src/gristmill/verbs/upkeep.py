@@ -1,5 +1,6 @@
 """Keeping what the mill has: remotes, whether every byte is what it was, and room on the disk."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,9 @@ import typer
 from gristmill.verbs.terminal import open_repository, say
 
 if TYPE_CHECKING:
-    from gristmill.runs.carrying import Advance
+    from rich.progress import Progress, TaskID
+
+    from gristmill.runs.integrity import Trouble
 
 app = typer.Typer()
 remote_app = typer.Typer(help="Where a copy of all data and models is kept.", no_args_is_help=True)
@@ -52,8 +55,71 @@ def push(
         say(f"origin: the branch 'mill' and {pushed.n_tags} version tags")
 
 
+@app.command()
+def fsck(
+    remote: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this remote, or a folder such as another clone's cache.")
+    ] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Do what is safe; nothing is deleted.")] = False,
+) -> None:
+    """Check every byte in the cache and in the remotes against its hash, and say what mends what is amiss."""
+    from rich.filesize import decimal
+
+    from gristmill.runs.integrity import SET_ASIDE, check, remotes_to_check
+    from gristmill.runs.integrity import repair as mend
+
+    repository = open_repository()
+    remotes = remotes_to_check(repository, remote)
+    began = time.monotonic()
+    with progress("checked") as advance:
+        survey = check(repository, remotes, advance, advance.expect)
+    seconds = max(time.monotonic() - began, 0.001)
+    speed = f"{decimal(survey.n_bytes)} in {seconds:.1f} s, {decimal(int(survey.n_bytes / seconds))}/s"
+    say(f"{survey.n_objects} objects in the cache and {len(remotes)} remotes read: {speed}")
+    mended, left = mend(repository, remotes, survey) if repair else ([], survey.troubles)
+    for trouble in mended:
+        say(f"mended: {_told(trouble)}")
+    for trouble in left:
+        say(_told(trouble))
+        say(f"    to mend it: {trouble.mend.removeprefix(SET_ASIDE) if repair else trouble.mend}")
+    if repair and any(trouble.what == "damaged" and not trouble.remote for trouble in survey.troubles):
+        say(f"what was damaged lies in {repository.state / 'lost+found'}")
+    for line in survey.notes:
+        say(line)
+    if left:
+        raise typer.Exit(1)
+    if not survey.troubles:
+        say("nothing is amiss")
+
+
+def _told(trouble: "Trouble") -> str:
+    if trouble.what == "unverified":
+        return f"{trouble.place} is not verified: plain `dvc pull` would take damaged objects from it in silence"
+    if trouble.what == "unreachable":
+        return f"{trouble.place} could not be checked"
+    uses = "; ".join(trouble.uses) or "nothing that is kept"
+    linked = "; the same bytes are linked in a working tree, where `gristmill pull` brings the good ones"
+    return f"{trouble.place}: {trouble.md5} is {trouble.what}: {uses}{linked if trouble.n_links > 1 else ''}"
+
+
+class Bar:
+    """What is told of bytes as they are worked through."""
+
+    def __init__(self, bar: "Progress", task: "TaskID") -> None:
+        self._bar = bar
+        self._task = task
+
+    def __call__(self, n_bytes: int) -> None:
+        """So many more are done."""
+        self._bar.update(self._task, advance=n_bytes)
+
+    def expect(self, n_bytes: int) -> None:
+        """So many more are to be done."""
+        self._bar.update(self._task, total=(self._bar.tasks[0].total or 0) + n_bytes)
+
+
 @contextmanager
-def progress(done: str, n_bytes: int | None = None) -> "Iterator[Advance]":
+def progress(done: str) -> Iterator[Bar]:
     """A bar of bytes with their speed, on a terminal; it goes when the work ends."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -61,5 +127,4 @@ def progress(done: str, n_bytes: int | None = None) -> "Iterator[Advance]":
     console = Console(stderr=True)
     columns = (TextColumn(done), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("", total=n_bytes)
-        yield lambda n: bar.update(task, advance=n)
+        yield Bar(bar, bar.add_task("", total=None))
