@@ -11,6 +11,7 @@ from tests.recorded_turns import W, leave_results, started
 from gristmill.adapters.dvc import read_lock, write_lock
 from gristmill.adapters.objects import object_path, store
 from gristmill.ground.files import read_json
+from gristmill.ground.pipeline import STAGES, stage_definition
 from gristmill.runs.landing import land, landing_md5
 from gristmill.runs.record import Outcome, record_run
 from gristmill.runs.repository import Repository
@@ -33,18 +34,25 @@ def turned_with_data(
     assert landing is not None
     with started(repository, workload) as ws:
         leave_results(ws, model, verdict, recipe="0" * 32, data=landing_md5(landing), note=model)
-        package = (ws.workload.package / "package.json").read_bytes()
-        outs = {
-            "ingest": (f"data/{workload}/batches", {"one.parquet": b"rows " + landing}),
-            "prepare": (f"data/{workload}/prepared", {"train.safetensors": b"tensors " + landing}),
-            "train": (f"models/{workload}/challenger", {"model.safetensors": _bytes(model, size)}),
-            "package": (f"models/{workload}/package", {"package.json": package}),
-        }
+        inputs = {"ingest": landing, "validate": landing, "prepare": landing}
         lock = ws.root / "dvc.lock"
         stages = read_lock(lock.read_bytes())
-        for stage, (path, files) in outs.items():
-            out = {"path": path, "hash": "md5", **cached(repository.cache, files)}
-            stages[f"{stage}@{workload}"] = {**stages[f"{stage}@{workload}"], "outs": [out]}
+        for stage in STAGES:
+            outs: list[dict[str, Any]] = []
+            for path in stage_definition(stage, ws.workload).outs:
+                content = path.encode() + inputs.get(stage, model.encode())
+                if path.endswith((".json", ".html")):
+                    outs.append(
+                        {"path": path, "hash": "md5", "md5": _cached(repository.cache, content), "size": len(content)}
+                    )
+                    continue
+                files = {"content": content}
+                if stage == "train":
+                    files = {"model.safetensors": model_of(model, size)}
+                if stage == "package":
+                    files = {"package.json": (ws.workload.package / "package.json").read_bytes()}
+                outs.append({"path": path, "hash": "md5", **cached(repository.cache, files)})
+            stages[f"{stage}@{workload}"] = {**stages[f"{stage}@{workload}"], "outs": outs}
         assert read_json(ws.workload.reports / "gate.json")["verdict"] == verdict
         lock.write_bytes(write_lock(stages))
         return record_run(ws, "a test", "Ada")
@@ -74,11 +82,7 @@ def object_of(repository: Repository, content: bytes) -> Path:
 
 def model_of(model: str, size: int = 1000) -> bytes:
     """The bytes of the model of a turn."""
-    return _bytes(model, size)
-
-
-def _bytes(word: str, size: int) -> bytes:
-    return (word.encode() * (size // len(word) + 1))[:size]
+    return (model.encode() * (size // len(model) + 1))[:size]
 
 
 def _cached(cache: Path, content: bytes) -> str:

@@ -107,6 +107,11 @@ class Dvc:
         """Set a remote to be verified by whoever pulls from it."""
         self._run("remote", "modify", name, "verify", "true")
 
+    @property
+    def lock_file(self) -> Path:
+        """Held (flock) by a DVC command in this tree, but not while it runs a stage: then `command_at_work` tells."""
+        return self.root / ".dvc" / "tmp" / "lock"
+
     def command_at_work(self) -> str | None:
         """A DVC command that somebody alive runs in this tree and that reads or writes its data."""
         try:

@@ -76,8 +76,16 @@ def push(repository: Repository, remote_name: str | None, advance: Advance = lam
     return Pushed(remote.name, len(missing), n_bytes, len(refs) if has_origin else None)
 
 
-def fetch(repository: Repository, outputs: Iterable[Output], advance: Advance = lambda _: None) -> int:
+def fetch(
+    repository: Repository, outputs: Iterable[Output], advance: Advance = lambda _: None, *, only_lists: bool = False
+) -> int:
     """Bring what the cache lacks of outputs from the remotes, the default one first; what none has stays missing.
+
+    Args:
+        repository: whose cache and remotes.
+        outputs: what is wanted; figures, which git keeps, are not.
+        advance: told of the bytes that come.
+        only_lists: of folders only the lists of their files.
 
     Returns:
         How many objects came.
@@ -92,6 +100,8 @@ def fetch(repository: Repository, outputs: Iterable[Output], advance: Advance = 
     sources = Sources(repository.cache, sorted(remotes.values(), key=lambda remote: remote.name != default))
     lists = {output.md5 for output in wanted if output.is_folder and not is_cached(repository, output.md5)}
     n_lists = len(_carry(lambda md5: sources.take(md5, advance), lists))
+    if only_lists:
+        return n_lists
     files = chain.from_iterable(members(output, partial(read_list, repository.cache)) for output in wanted)
     missing = {md5 for md5, _ in files if not is_cached(repository, md5)}
     return n_lists + len(_carry(lambda md5: sources.take(md5, advance), missing - lists))

@@ -25,6 +25,7 @@ from gristmill.registry.aliases import Barred, frozen_file
 from gristmill.registry.mill import Change
 from gristmill.runs.needed import is_cached
 from gristmill.runs.repository import Repository
+from gristmill.runs.room import missing_room
 from gristmill.runs.workspace import sweep, worktree
 
 
@@ -72,6 +73,7 @@ def land(
     repository.git.commit_of("HEAD")
     sweep(repository)
     parts = _parts(files)
+    _check_room(repository, parts)
     manifest = _manifest(parts, role, origin, licence, terms)
     tip = repository.mill.begin()
     if _has_landed(repository, workload, manifest.batch, tip):
@@ -119,6 +121,15 @@ def _parts(files: Sequence[Path]) -> dict[str, Path]:
     if not parts:
         raise LandingError(f"no file in {', '.join(str(f) for f in files)}. Name the files of the batch.")
     return parts
+
+
+def _check_room(repository: Repository, parts: dict[str, Path]) -> None:
+    if short := missing_room(repository, sum(file.stat().st_size for file in parts.values())):
+        needs, free = (f"{n_bytes / 1e6:.1f} MB" for n_bytes in short)
+        raise LandingError(
+            f"the batch needs {needs} on the disk, and {free} are free: nothing landed, the files are where they were. "
+            "Free some space; `gristmill gc` says what of the mill's own can go."
+        )
 
 
 def _is_text(name: str) -> bool:

@@ -14,6 +14,7 @@ from gristmill.runs.dropped import entries, objection
 from gristmill.runs.inbox import inbox_notes
 from gristmill.runs.progress import Progress, read_progress
 from gristmill.runs.repository import Repository
+from gristmill.runs.room import room_warning
 from gristmill.runs.schedules import read_schedule
 from gristmill.runs.up import Up, read_up
 from gristmill.runs.waiting import data_waiting
@@ -91,7 +92,8 @@ def where(repository: Repository) -> list[str]:
     links = [f"{name}: {url}" for name, url in (up.services.items() if up else ())]
     lines = [f"up since {up.since}, process {up.pid}", f"Prefect: {up.prefect}", *links] if up else []
     objections = [told for entry in entries(repository) if (told := objection(repository, entry))]
-    return [*lines, *dict.fromkeys([*objections, *inbox_notes(repository)])]
+    warning = room_warning(repository, datetime.now(UTC))
+    return [*lines, *dict.fromkeys([*objections, *inbox_notes(repository), *filter(None, [warning])])]
 
 
 def _now(status: WorkloadStatus, between: str) -> str:

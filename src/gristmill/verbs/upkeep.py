@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -90,6 +91,37 @@ def fsck(
         raise typer.Exit(1)
     if not survey.troubles:
         say("nothing is amiss")
+
+
+@app.command()
+def gc(
+    keep: Annotated[int, typer.Option(min=1, help="So many of each workload's newest versions.")] = 10,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without, only say what would go.")] = False,
+    shared_with: Annotated[
+        list[Path] | None, typer.Option(metavar="CLONE", help="Another clone on the same cache; once for each.")
+    ] = None,
+) -> None:
+    """Free the disk of what no kept version needs. What landed, was ever in production or is newest stays whole."""
+    from rich.filesize import decimal
+
+    from gristmill.runs.collection import collect
+
+    repository = open_repository()
+    plan = collect(repository, keep, shared_with or (), is_dry=not yes)
+    for workload, kind, n_files, n_bytes in plan.sums():
+        say(f"{workload}: {kind}: {n_files} files, {decimal(n_bytes)}")
+    for tree in plan.trees:
+        say(f"the working tree of a dead turn: {tree.relative_to(repository.root)}")
+    if plan.versions:
+        left = ", ".join(f"{version.workload} {version.version}" for version in plan.versions)
+        say(f"no longer whole in the cache: {left}; their tags and figures stay")
+    total = f"{len(plan.files)} files, {decimal(sum(one.size for one in plan.files))}"
+    if not plan.files and not plan.trees:
+        say("nothing to remove")
+    elif yes:
+        say(f"removed: {total}")
+    else:
+        say(f"would go: {total}; nothing was removed, `gristmill gc --yes` does it")
 
 
 def _told(trouble: "Trouble") -> str:
