@@ -15,7 +15,7 @@ from gristmill.data.manifest import Manifest, Part, batch_id
 from gristmill.ground.files import file_sha256, write_json, write_text
 from gristmill.ground.workload import Workload
 
-FAULTS = {"zone": "zone-999", "passengers": 0, "distance": -1.0, "tip": 2000.0}
+FAULTS: dict[str, str | float] = {"zone": "zone-999", "passengers": 0, "distance": -1.0, "tip": 2000.0}
 """A value that breaks one expectation; a tip of 2000 is no more than a tip may be, but more than any fare."""
 
 _FAULTY = 0.001

@@ -32,7 +32,7 @@ def s3_server() -> Iterator[str]:
 
 def client(url: str) -> Any:
     """A client of its, for the one who writes."""
-    import boto3  # type: ignore[import-untyped]
+    import boto3
 
     return boto3.client(
         "s3",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.ground.errors import GristmillError, mendable
-from gristmill.verbs import data, expectations, quarantine
+from gristmill.verbs import data, expectations, quarantine, upkeep
 from gristmill.verbs.terminal import ReasonOption, WorkloadArgument, open_repository, say, show
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(expectations.app, name="expectations")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(upkeep.app)
 
 
 @app.command()
@@ -50,7 +51,8 @@ def land(
         land_sources(repository, repository.workload(workload), say)
         return
     landed = land_files(repository, repository.workload(workload), files, "benchmark" if benchmark else "train")
-    what = "landed" if landed.is_new else "had landed before; nothing changed:"
+    back = f"{landed.n_restored} objects that the cache had lost are back" if landed.n_restored else "nothing changed"
+    what = "landed" if landed.is_new else f"had landed before; {back}:"
     say(f"{workload}: {what} batch {landed.manifest.batch}, {len(landed.manifest.parts)} files")
 
 
@@ -143,11 +145,17 @@ def down() -> None:
 
 
 @app.command()
-def pull() -> None:
+def pull(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Bring every version into the cache too, as on a new machine.")
+    ] = False,
+) -> None:
     """Bring the mill's state (data, models, reports, dvc.lock) into your tree; `dvc repro` then finds nothing to do."""
     from gristmill.runs.pulling import pull as pull_state
 
-    for line in pull_state(open_repository()):
+    with upkeep.progress("fetched") as advance:
+        lines = pull_state(open_repository(), everything, advance)
+    for line in lines:
         say(line)
 
 

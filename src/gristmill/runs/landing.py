@@ -8,12 +8,14 @@ import errno
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from gristmill.adapters.dvc import Dvc, DvcError
+from gristmill.adapters.objects import file_chunks, md5_of, store
 from gristmill.data.manifest import Manifest, Part, Role, batch_id
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, write_json
@@ -21,8 +23,10 @@ from gristmill.ground.settings import parse_yaml
 from gristmill.ground.workload import Workload
 from gristmill.registry.aliases import Barred, frozen_file
 from gristmill.registry.mill import Change
+from gristmill.runs.needed import is_cached
 from gristmill.runs.parts import PartsError, check_names, parts_of, told
 from gristmill.runs.repository import Repository
+from gristmill.runs.room import missing_room
 from gristmill.runs.workspace import sweep, worktree
 
 
@@ -38,6 +42,8 @@ class Landed(NamedTuple):
     """False when the same batch had landed before; then no data is committed."""
     commit: str | None
     """The commit on `mill`; None where there was nothing to commit."""
+    n_restored: int = 0
+    """Objects that DVC's cache had lost, and that this second landing of the same bytes brought back."""
 
 
 Alongside = Callable[[str | None], Mapping[str, bytes]]
@@ -82,11 +88,12 @@ def land(
     repository.git.commit_of("HEAD")
     sweep(repository)
     parts = _parts(files)
+    _check_room(repository, parts)
     manifest = _manifest(parts, role, origin, licence, terms)
     tip = repository.mill.begin()
     if _has_landed(repository, workload, manifest.batch, tip):
         noted = repository.mill.commit(lambda at: _note(repository, workload, manifest, alongside(at), at))
-        return Landed(manifest, False, noted)
+        return Landed(manifest, False, noted, _restore(repository, workload, parts, manifest, tip))
     name = f"land-{workload.name}-{secrets.token_hex(4)}"
     try:
         with worktree(repository, name, tip) as tree:
@@ -121,6 +128,15 @@ def _forget(repository: Repository, name: str) -> None:
     repository.git.remove_worktree(path)
     shutil.rmtree(path, ignore_errors=True)
     path.with_name(f"{name}.failed").unlink(missing_ok=True)
+
+
+def _check_room(repository: Repository, parts: dict[str, Path]) -> None:
+    if short := missing_room(repository, sum(file.stat().st_size for file in parts.values())):
+        needs, free = (f"{n_bytes / 1e6:.1f} MB" for n_bytes in short)
+        raise LandingError(
+            f"the batch needs {needs} on the disk, and {free} are free: nothing landed, the files are where they were. "
+            "Free some space; `gristmill gc` says what of the mill's own can go."
+        )
 
 
 def _parts(files: Sequence[Path] | Mapping[str, Path]) -> dict[str, Path]:
@@ -166,6 +182,22 @@ def _has_landed(repository: Repository, workload: Workload, batch: str, tip: str
     if landing is None:
         return False
     return any(path.split("/")[1] == batch for path in repository.dvc.listing(landing_md5(landing)))
+
+
+def _restore(repository: Repository, workload: Workload, parts: dict[str, Path], manifest: Manifest, tip: str) -> int:
+    """Bring back what the cache lacks of a batch that has landed, where these are its very bytes."""
+    landing = repository.mill.read(f"data/{workload.name}/landing.dvc", tip)
+    assert landing is not None
+    listed = repository.dvc.listing(landing_md5(landing)).items()
+    missing = {md5 for path, md5 in listed if path.split("/")[1] == manifest.batch and not is_cached(repository, md5)}
+    if not missing:
+        return 0
+    with tempfile.TemporaryDirectory(prefix="gristmill-manifest-") as folder:
+        write_json(Path(folder) / "manifest.json", manifest.model_dump())
+        files = {md5_of(file_chunks(file)): file for file in (*parts.values(), Path(folder) / "manifest.json")}
+        for md5 in missing & files.keys():
+            store(repository.cache, md5, file_chunks(files[md5]), str(files[md5]))
+    return len(missing & files.keys())
 
 
 def landing_md5(landing: bytes) -> str:

@@ -15,6 +15,7 @@ from gristmill.runs.inbox import inbox_notes
 from gristmill.runs.polling import source_notes
 from gristmill.runs.progress import Progress, read_progress
 from gristmill.runs.repository import Repository
+from gristmill.runs.room import room_warning
 from gristmill.runs.schedules import read_schedule
 from gristmill.runs.sourcing import right_sentences
 from gristmill.runs.up import Up, read_up
@@ -96,7 +97,8 @@ def where(repository: Repository) -> list[str]:
     lines = [f"up since {up.since}, process {up.pid}", f"Prefect: {up.prefect}", *links] if up else []
     objections = [told for entry in entries(repository) if (told := objection(repository, entry))]
     waiting = [*objections, *inbox_notes(repository), *source_notes(repository), *right_sentences(repository)]
-    return [*lines, *dict.fromkeys(waiting)]
+    warning = room_warning(repository, datetime.now(UTC))
+    return [*lines, *dict.fromkeys([*waiting, *filter(None, [warning])])]
 
 
 def _now(status: WorkloadStatus, between: str) -> str:

@@ -86,7 +86,7 @@ def _arrival(
 def _open(source: BucketSource) -> Any:
     if importlib.util.find_spec("s3fs") is None:
         raise SourceUnreachableError("reading from S3 needs the s3 extra: run `pip install 'gristmill[s3]'`")
-    import fsspec  # type: ignore[import-untyped]
+    import fsspec
 
     limits = {"connect_timeout": PROBE_S, "read_timeout": READ_S, "retries": {"max_attempts": 1}}
     store = fsspec.filesystem(
