@@ -110,3 +110,14 @@ def test_a_right_that_ends_is_warned_about_from_thirty_days_before(n_days: int |
 def test_after_its_last_day_nothing_may_be_fetched() -> None:
     with pytest.raises(LicenceExpiredError, match=r"ended on 2026-12-31\. Nothing more is fetched"):
         Licensed(expires=TODAY - timedelta(days=1)).check_right("source", TODAY)
+
+
+def test_every_example_of_the_page_is_a_source() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "sources.md"
+    examples = page.read_text("utf-8").split("```yaml\n")[1:]
+    sources = [SourceSettings.of(page, example.partition("```")[0].encode()).growing for example in examples]
+    assert [[type(source) for source in growing] for growing in sources] == [
+        [FolderSource],
+        [BucketSource],
+        [QuerySource],
+    ]
