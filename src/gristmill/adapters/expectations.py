@@ -19,20 +19,7 @@ from gristmill.quality.suite import Expectation, Suite, SuiteError, entry_name, 
 from gristmill.quality.verdict import Outcome
 
 _NAME = "name"
-_PIECE_ROWS = 2**21
-_OF_TEXT = {
-    "expect_column_value_lengths_to_be_between",
-    "expect_column_values_to_match_regex",
-    "expect_column_values_to_not_match_regex",
-}
-_OF_ANY_VALUE = {
-    "expect_column_pair_values_a_to_be_greater_than_b",
-    "expect_column_values_to_be_between",
-    "expect_column_values_to_be_in_set",
-    "expect_column_values_to_be_null",
-    "expect_column_values_to_not_be_in_set",
-    "expect_column_values_to_not_be_null",
-}
+_MANY_ROWS = 300_000
 
 
 class CompiledSuite:
@@ -57,20 +44,19 @@ class CompiledSuite:
     def outcomes(self, rows: pa.Table, asked: Sequence[int]) -> list[Outcome]:
         """What each of the expectations `asked` (positions in the suite, rising) found in `rows` (at least one).
 
-        An entry about each class has an outcome for every class that occurs. Of many rows, expectations that look at each
-        row alone are asked about a piece after the other: pandas holds no more than a piece of their columns, and Great
-        Expectations' copies are as small.
+        An entry about each class has an outcome for every class that occurs. Of many rows, those that look at the same
+        columns are asked together, about these columns alone: for each expectation of a column Great Expectations copies the
+        whole table that it is given, less the rows where that column is empty.
         """
-        if len(rows) <= _PIECE_ROWS:
+        if len(rows) < _MANY_ROWS:
             return self._outcomes(rows, asked)
-        by_row = [i for i in asked if _is_about_single_rows(self._suite.expectations[i], rows.schema)]
-        others = [i for i in asked if i not in by_row]
-        entries = [self._suite.expectations[i] for i in others]
-        columns = {rows.column_names[0], *looked_at(entries, rows.column_names)}
-        found = self._outcomes(rows.select([name for name in rows.column_names if name in columns]), others)
-        starts = range(0, len(rows), _PIECE_ROWS)
-        pieces = [self._outcomes(rows.slice(start, _PIECE_ROWS), by_row) for start in starts]
-        found += [_joined(outcomes, starts) for outcomes in zip(*pieces, strict=True)]
+        together: dict[tuple[str, ...], list[int]] = {}
+        for i in asked:
+            columns = looked_at([self._suite.expectations[i]], rows.column_names)
+            together.setdefault(tuple(columns or rows.column_names[:1]), []).append(i)
+        found = [
+            outcome for columns, some in together.items() for outcome in self._outcomes(rows.select(columns), some)
+        ]
         return sorted(found, key=lambda outcome: outcome.expectation)
 
     def _outcomes(self, rows: pa.Table, asked: Sequence[int]) -> list[Outcome]:
@@ -161,27 +147,6 @@ def _rows_that_meet(rows: pa.Table, condition: str) -> int:
 def _frame(rows: pa.Table) -> Any:
     """As Great Expectations takes it: a RangeIndex and numpy's dtypes; with pyarrow's own, NaN would not count as empty."""
     return rows.to_pandas(split_blocks=True)  # a block for each column: columns need not be copied together
-
-
-def _is_about_single_rows(entry: Expectation, schema: pa.Schema) -> bool:
-    """Whether what it finds in a row depends on that row alone, and its success on nothing but whether it found one."""
-    if entry.tolerates_rows or entry.condition is not None or entry.depends_on_batch:
-        return False
-    if entry.type in _OF_TEXT:  # in pandas a whole number is written 5 or, among empty ones, 5.0
-        return all(pa.types.is_string(schema.field(name).type) for name in entry.columns)
-    return entry.type in _OF_ANY_VALUE
-
-
-def _joined(outcomes: Sequence[Outcome], starts: Sequence[int]) -> Outcome:
-    """One expectation's outcomes in pieces of a table that begin at `starts`, as its outcome in the table."""
-    first = outcomes[0]
-    if any(outcome.raised for outcome in outcomes):
-        return first._replace(success=False, raised=True, positions=None)
-    positions = [
-        one.positions + start for one, start in zip(outcomes, starts, strict=True) if one.positions is not None
-    ]
-    assert len(positions) == len(outcomes), "an expectation of rows names rows"
-    return first._replace(success=all(one.success for one in outcomes), positions=np.concatenate(positions))
 
 
 def _great_expectations() -> Any:
