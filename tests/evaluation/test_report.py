@@ -150,6 +150,19 @@ def test_names_from_data_cannot_become_markup() -> None:
     assert "dog & cat" in Strict(html).text
 
 
+def test_a_batch_that_the_checks_at_landing_warn_of_comes_before_others_that_are_in() -> None:
+    page = page_of(["cat", "dog"])
+    batch = {**page.validation["batches"][0], "status": "admitted"}
+    batches = [
+        {**batch, "batch": "aaaa", "finding": {"warnings": []}},
+        {**batch, "batch": "bbbb", "finding": {"warnings": ["the labels do not agree"]}},
+        {**batch, "batch": "cccc", "finding": None},
+    ]
+    text = Strict(render(replace(page, validation={**page.validation, "batches": batches}))).text
+    assert "The checks of labels and drift at landing warn of 1 batch." in text
+    assert text.index("bbbb") < text.index("aaaa") < text.index("cccc")
+
+
 def test_the_same_evidence_is_the_same_bytes() -> None:
     assert render(page_of(["cat", "dog"])) == render(page_of(["cat", "dog"]))
 

@@ -286,8 +286,8 @@ def test_what_cannot_be_checked_is_said_and_lands_all_the_same(
     digitised: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: str, words: str
 ) -> None:
     withholding = {"labels": "withhold", "drift": "withhold"}  # which what cannot be checked is no reason for
-    other: dict[str, Any] = {"too large": {"largest_mib": 1e-5}, "settings": {"labels": "loud"}}.get(fault, {})
-    declare(digitised, **{**withholding, **other})
+    others: dict[str, dict[str, Any]] = {"too large": {"largest_mib": 1e-5}, "settings": {"labels": "loud"}}
+    declare(digitised, **{**withholding, **others.get(fault, {})})
     if fault == "a bug":
 
         def fail(*_: object) -> None:

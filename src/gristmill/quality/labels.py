@@ -2,9 +2,9 @@
 
 The champion's answers to its own holdout say how often it agrees with labels that were good enough to promote it. A batch
 from the same source agrees as often; where it does so surely less, its labels are the likelier fault (or its rows are
-others: quality/drift.py tells). Each figure is a z-score, negative where the batch is worse, and exact for few rows: the
-chance, as a point of the normal distribution, that so few of n rows are right where k of m were before (the beta-binomial
-distribution, with Jeffreys' half a row on either side).
+others: quality/drift.py tells). Each figure is a z-score, negative where the batch is worse, that holds for few rows too: the
+chance, as a point of the normal distribution, that so few of n rows are right where k of m were before (the mid-p value of
+the beta-binomial distribution, with Jeffreys' half a row on either side).
 
     agreement  rows whose label is the champion's answer; a warning below -4
     recall     the same for each class; a warning where chance alone would do it in 1 of 1,000 batches, all classes together
@@ -266,8 +266,9 @@ def _z(k: int, n: int, k_before: int, n_before: int) -> float:
     a, b = k_before + 0.5, n_before - k_before + 0.5
     i = np.arange(k + 1)
     chosen = gammaln(n + 1) - gammaln(i + 1) - gammaln(n - i + 1)
-    at_most_k = logsumexp(chosen + betaln(i + a, n - i + b) - betaln(a, b))
-    return float(min(ndtri_exp(min(at_most_k, 0.0)), _LARGEST_Z))
+    chance = chosen + betaln(i + a, n - i + b) - betaln(a, b)
+    chance[k] -= np.log(2)  # mid-p: half of what is neither fewer nor more
+    return float(min(ndtri_exp(min(logsumexp(chance), 0.0)), _LARGEST_Z))
 
 
 def _answered_out_of_fold(numbers_NF: NDArray[Any], target_N: NDArray[Any], is_class: bool) -> NDArray[Any]:
