@@ -154,13 +154,13 @@ def test_a_batch_that_the_checks_at_landing_warn_of_comes_before_others_that_are
     page = page_of(["cat", "dog"])
     batch = {**page.validation["batches"][0], "status": "admitted"}
     batches = [
-        {**batch, "batch": "aaaa", "finding": {"warnings": []}},
-        {**batch, "batch": "bbbb", "finding": {"warnings": ["the labels do not agree"]}},
-        {**batch, "batch": "cccc", "finding": None},
+        {**batch, "batch": "a-quiet", "finding": {"warnings": []}},
+        {**batch, "batch": "b-loud", "finding": {"warnings": ["the labels do not agree"]}},
+        {**batch, "batch": "c-unchecked", "finding": None},
     ]
     text = Strict(render(replace(page, validation={**page.validation, "batches": batches}))).text
     assert "The checks of labels and drift at landing warn of 1 batch." in text
-    assert text.index("bbbb") < text.index("aaaa") < text.index("cccc")
+    assert text.index("b-loud") < text.index("a-quiet") < text.index("c-unchecked")
 
 
 def test_the_same_evidence_is_the_same_bytes() -> None:

@@ -2,9 +2,9 @@
 
 The champion's answers to its own holdout say how often it agrees with labels that were good enough to promote it. A batch
 from the same source agrees as often; where it does so surely less, its labels are the likelier fault (or its rows are
-others: quality/drift.py tells). Each figure is a z-score, negative where the batch is worse, that holds for few rows too: the
-chance, as a point of the normal distribution, that so few of n rows are right where k of m were before (the mid-p value of
-the beta-binomial distribution, with Jeffreys' half a row on either side).
+others: quality/drift.py tells). Each figure is a z-score, negative where the batch is worse, that holds for few rows too:
+the chance, as a point of the normal distribution, that so few of n rows are right where k of m were before (the mid-p value
+of the beta-binomial distribution, with Jeffreys' half a row on either side).
 
     agreement  rows whose label is the champion's answer; a warning below -4
     recall     the same for each class; a warning where chance alone would do it in 1 of 1,000 batches, all classes together
