@@ -83,7 +83,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             done.append(f"judged {len(rows)}")
             return super().outcomes(rows, asked)
 
-    write_batch = ingest_module.write_batch
+    write_batch = batches.write_batch
 
     def spied(path: Path, made: Any) -> None:
         done.append(f"read {len(made.rows)}")
@@ -191,7 +191,12 @@ assert not {"great_expectations", "polars"} & sys.modules.keys()
 def test_a_judgement_comes_back_as_it_was(small: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     packed = judgements.packed
-    monkeypatch.setattr(validate_module, "packed", lambda one: made.append(one) or packed(one))
+
+    def noted(one: Any) -> Any:
+        made.append(one)
+        return packed(one)
+
+    monkeypatch.setattr(validate_module, "packed", noted)
     turned(small, None)
     decide(small, next(small.batches.iterdir()).stem, "correct", targets={"3": "Bad", "10": "Bad", "0": "Bad"})
     turned(small, None)
