@@ -23,17 +23,16 @@ _BAR = ("admitted", "collapsed", "withheld", "dropped", "reverted", "quarantined
 _SEVERITIES = {"critical": ("fail", "keeps out"), "warning": ("unsure", "warning"), "info": ("pass", "noted")}
 _MOST_COLUMNS = 80
 _MOST_PARTS = 20
-_LONGEST_ID = 20
-_ID_SHOWN = 12
 _LONGEST_VALUE = 120
 
 _STYLE = """
 header,main,footer{max-width:1240px}
 .identity{color:var(--soft);margin:-8px 0 16px}
+.verdict{margin-bottom:18px}
 .why{list-style:none;margin:0;padding:0}
 .why li{display:flex;gap:12px;align-items:baseline;padding:7px 0;border-bottom:1px solid var(--line);max-width:92ch}
 .why li:last-child{border-bottom:0}
-.why .mark{flex:none;min-width:86px;text-align:center}
+.why .mark{flex:none;min-width:92px;text-align:center}
 .decisions{margin:0;padding-left:18px}
 .decisions li{margin-bottom:6px}
 .sheet{display:grid;grid-template-columns:repeat(auto-fill,minmax(132px,1fr));gap:18px 14px;margin:4px 0 0;padding:0}
@@ -45,6 +44,7 @@ padding:8px}
 .sheet figcaption{font-size:12px;line-height:1.4;padding-top:6px;overflow-wrap:anywhere}
 .sheet figcaption b{display:block;color:var(--ink);font-size:13px}
 .sheet figcaption code{font-size:11px;color:var(--faint)}
+.id{display:block;max-width:15ch;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .sheet .reason{color:var(--bad)}
 .rows{font-size:13px}
 .rows td,.rows th{white-space:nowrap;padding:7px 12px;font-variant-numeric:tabular-nums}
@@ -54,12 +54,12 @@ box-shadow:1px 0 0 var(--line);padding-left:2px}
 .rows tbody th small{display:block;color:var(--faint);font-size:11.5px;font-weight:400}
 .rows .told{white-space:normal;min-width:270px;max-width:380px;color:var(--bad)}
 .rows .told div+div{margin-top:3px}
-.rows .fault{background:var(--bad-soft);color:var(--bad);font-weight:650;cursor:help;
-box-shadow:inset 0 0 0 1.5px var(--bad);border-radius:4px}
-.rows thead th.fault{background:none;box-shadow:none;color:var(--bad);cursor:default}
+.rows thead .fault{color:var(--bad)}
+.rows mark{background:var(--bad-soft);color:var(--bad);font-weight:650;cursor:help;box-shadow:0 0 0 1.5px currentColor;
+border-radius:3px;padding:1px 6px;margin:0 -6px}
 .rows .empty,.masked{color:var(--faint)}
 .steps dt{font:12.5px/1.6 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
-.steps dd{margin:0 0 12px;color:var(--soft);font-size:13.5px}
+.steps dd{margin:0 0 12px;color:var(--soft);font:13.5px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif}
 .steps dd:last-child{margin-bottom:0}
 @media print{@page{size:landscape}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}section{break-inside:auto}
 .scroll{overflow:visible}.rows{font-size:8px}.rows td,.rows th{padding:3px 4px}.rows tbody th,.rows thead th:first-child{
@@ -217,8 +217,7 @@ def _target(page: Page, row: Row) -> str:
 def _record(page: Page, row: Row) -> str:
     if page.is_personal("record_id"):
         return f'<code class="masked">{MASKED}</code>'
-    short = row.record_id if len(row.record_id) <= _LONGEST_ID else row.record_id[:_ID_SHOWN]
-    return f'<code title="{escape(row.record_id)}">{escape(short)}</code>'
+    return f'<code class="id" title="{escape(row.record_id)}">{escape(row.record_id)}</code>'
 
 
 def _table(page: Page) -> str:
@@ -234,7 +233,7 @@ def _table(page: Page) -> str:
     )
     body = "".join(_table_row(page, row, columns[:_MOST_COLUMNS]) for row in page.rows.shown)
     more = len(columns) - _MOST_COLUMNS
-    rest = f'<p class="fine">And {more:,} more columns, in which nothing is marked first.</p>' if more > 0 else ""
+    rest = f'<p class="fine">And {more:,} more columns, in which no cell is marked.</p>' if more > 0 else ""
     why = '<th scope="col">why</th>' if any(row.faults or row.status for row in page.rows.shown) else ""
     return (
         '<div class="scroll" tabindex="0"><table class="rows"><caption class="hidden">Rows with the cells at fault marked'
@@ -259,13 +258,13 @@ def _cell(page: Page, name: str, value: Any, reasons: list[str] | None) -> str:
     if page.is_personal(name):
         shown = f'<span class="masked">{MASKED}</span>'
     elif value is None or value != value:  # NaN
-        shown = '<span class="empty">empty</span>'
+        shown = "no value" if reasons else '<span class="empty">empty</span>'
     else:
         shown = escape(_written(value))
     if not reasons:
         return f"<td>{shown}</td>"
     told = "; ".join(reasons)
-    return f'<td class="fault" title="{escape(told)}">{shown}<span class="hidden"> (at fault)</span></td>'
+    return f'<td><mark title="{escape(told)}">{shown}</mark></td>'
 
 
 def _written(value: Any) -> str:

@@ -30,19 +30,24 @@ _TERMINAL_ROWS = 10
 def waiting_table(states: list[BatchState], width: int | None = None) -> "Table":
     """What waits, newest first; without a width one plain line for each batch."""
     table = empty_table(width)
-    for heading in ("batch", "landed", "role", "status", "rows", "why"):
-        table.add_column(heading, no_wrap=heading in ("batch", "status"))
-    for state in states:
-        landed = datetime.fromisoformat(state.landed) if state.landed else None
-        table.add_row(
-            state.batch,
-            (age(landed) if width else state.landed) or "-",
-            state.manifest.role,
-            state.status,
-            counts(state),
-            cut(why(state), None if width is None else max(30, width - 70), n_lines=4),
-        )
+    headings = ("batch", "landed", "role", "status", "rows", "why")
+    cells = [
+        (state.batch, _when(state, width), state.manifest.role, state.status, counts(state), why(state))
+        for state in states
+    ]
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    room = None if width is None else width - sum(widths[:-1]) - 2 * len(headings)
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading != "why", min_width=16 if heading == "why" else None)
+    for *others, reasons in cells:
+        table.add_row(*others, cut(reasons, room, n_lines=4))
     return table
+
+
+def _when(state: BatchState, width: int | None) -> str:
+    if state.landed is None:
+        return "-"
+    return state.landed if width is None else age(datetime.fromisoformat(state.landed))
 
 
 def counts(state: BatchState) -> str:
@@ -57,7 +62,8 @@ def why(state: BatchState) -> str:
     """The first reasons, and what happened since."""
     if state.fault:
         return f"the turn that would have judged it failed: {state.fault}"
-    critical = [line["reason"] for line in state.reasons if line["severity"] == "critical"]
+    by_rows = sorted(state.reasons, key=lambda line: -line["n_rows"])  # what is about the whole batch comes first
+    critical = [line["reason"] for line in by_rows if line["severity"] == "critical"]
     decided = [line["reason"] for line in state.reasons if line["severity"] == "info"] if not critical else []
     told = [*critical, *decided]
     more = [f"and {len(told) - _REASONS} more"] if len(told) > _REASONS else []
