@@ -5,13 +5,12 @@ import io
 import json
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import clone_of, copy_of_todays_code, gristmill
-from tests.judged_turns import judge, land_applications
+from tests.conftest import gristmill
+from tests.judged_turns import House, judge, land_applications
 from tests.recorded_turns import W, started
 
 from gristmill.data.manifest import Manifest, Part
@@ -23,34 +22,6 @@ from gristmill.runs.quarantine.page import Page, render
 from gristmill.runs.quarantine.rows import Fault, Row, Rows, rows_to_show
 from gristmill.runs.quarantine.state import BatchState, States
 from gristmill.runs.quarantine.words import waiting_table
-from gristmill.runs.repository import Repository
-
-
-class House(NamedTuple):
-    """A repository whose last turn judged three batches, and one that has landed since."""
-
-    repository: Repository
-    good: str
-    partial: str
-    whole: str
-    unjudged: str
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> House:
-    """Not to be changed: take `own`."""
-    repository = Repository(copy_of_todays_code(tmp_path_factory.mktemp("house") / "repo"))
-    good = land_applications(repository, "good.csv", 60, 1)
-    partial = land_applications(repository, "partial.csv", 200, 2, Age={6: 212}, Purpose={6: "<b>Yacht</b>"})
-    whole = land_applications(repository, "whole.csv", 40, 3, Age={0: -3}, Amount={1: "n/a?"})
-    judge(repository)
-    return House(repository, good, partial, whole, land_applications(repository, "late.csv", 30, 4))
-
-
-@pytest.fixture
-def own(house: House, tmp_path: Path) -> House:
-    """A clone of it, on the same cache."""
-    return house._replace(repository=clone_of(house.repository.root, tmp_path / "own"))
 
 
 def shown(house: House, batch: str) -> Rows:
