@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gristmill.quality.decisions import Standing, fitted
-from gristmill.quality.reasons import Positions, Reason, batch_fault, row_fault
+from gristmill.quality.reasons import Positions, Reason, batch_fault, row_fault, subject_of
 from gristmill.quality.statuses import Status, Statuses
 from gristmill.quality.structure import Structure
-from gristmill.quality.suite import Suite
+from gristmill.quality.suite import Expectation, Suite, looked_at
 
 _ROW_NUMBER = r", row \d+: "
 _QUOTED = re.compile(r": '(.+?)' ")
@@ -42,6 +42,8 @@ class Outcome(NamedTuple):
     """The rows that break it, rising; None for an expectation about the table as a whole."""
     observed: object = None
     """The figure it looked at, where there is one."""
+    asked: Expectation | None = None
+    """The entry as it was asked of this batch, its bounds in numbers and about one class; None: as the suite has it."""
 
 
 class Verdict(NamedTuple):
@@ -75,10 +77,10 @@ def judge(
     targets, misfits = _corrected(rows, standing)
     rows = with_targets(rows, targets)
     looks = standing.kept_out == Status.ADMITTED
-    looked_at = np.flatnonzero(looks)
+    candidates = np.flatnonzero(looks)
     useless = np.zeros(len(rows), dtype=np.bool_)
-    reasons = [] if len(rows) and not len(looked_at) else list(structure.reasons)
-    if len(looked_at):
+    reasons = [] if len(rows) and not len(candidates) else list(structure.reasons)
+    if len(candidates):
         reasons += (problems := _problems(rows, looks, suite))
         unread = _marked(problems, len(rows))
         if len(misfits):
@@ -90,10 +92,10 @@ def judge(
             if len(where := np.flatnonzero(empty & looks & ~unread)):
                 reasons.append(Reason("empty", "critical", where, suite.called(name), columns=(name,)))
         asked = [i for i, entry in enumerate(suite.expectations) if structure.sound.issuperset(entry.columns)]
-        judged = {"record_id", *suite.judges(rows.column_names)}  # of no column at all there would be no rows to count
+        judged = {"record_id", *looked_at(suite.expectations, rows.column_names)}  # a table of no column has no rows
         seen = rows.select([name for name in rows.column_names if name in judged & structure.sound - {"problems"}])
-        for outcome in check(seen if looks.all() else seen.take(pa.array(looked_at)), asked):
-            reasons += _found(outcome, suite, looked_at, unread)
+        for outcome in check(seen if looks.all() else seen.take(pa.array(candidates)), asked):
+            reasons += _found(outcome, suite, candidates, unread)
 
     bad = _marked([reason for reason in reasons if reason.severity == "critical"], len(rows))
     rescued = standing.released & ~useless
@@ -103,9 +105,9 @@ def judge(
             Reason(text, "critical", np.flatnonzero(standing.released & bad & useless), verb=("was", "were"))
         )
     bad &= ~rescued
-    if (n_bad := int(bad.sum())) > max_bad_rows * len(looked_at):
+    if (n_bad := int(bad.sum())) > max_bad_rows * len(candidates):
         text = (
-            f"{n_bad} of {len(looked_at)} rows are bad, more than the share of {max_bad_rows:g} that a batch may have"
+            f"{n_bad} of {len(candidates)} rows are bad, more than the share of {max_bad_rows:g} that a batch may have"
         )
         reasons.append(Reason(text, "critical"))
     whole = any(reason.positions is None and reason.severity == "critical" for reason in reasons)
@@ -161,10 +163,10 @@ def _problems(rows: pa.Table, looks: npt.NDArray[np.bool_], suite: Suite) -> lis
     return reasons
 
 
-def _found(outcome: Outcome, suite: Suite, looked_at: Positions, unread: npt.NDArray[np.bool_]) -> list[Reason]:
+def _found(outcome: Outcome, suite: Suite, candidates: Positions, unread: npt.NDArray[np.bool_]) -> list[Reason]:
     """The reasons that one expectation gives; `unread` rows are not blamed again for being empty."""
-    entry = suite.expectations[outcome.expectation]
-    subject = ", ".join(suite.called(name) for name in entry.columns[:1])
+    entry = outcome.asked or suite.expectations[outcome.expectation]
+    subject = subject_of(entry, suite)
     if outcome.raised:
         words = entry.type.removeprefix("expect_").replace("_", " ")
         return [Reason(f"'{words}' cannot be evaluated on these values", entry.severity, None, subject)]
@@ -172,7 +174,7 @@ def _found(outcome: Outcome, suite: Suite, looked_at: Positions, unread: npt.NDA
         if outcome.success:
             return []
         return [Reason(batch_fault(entry, outcome.observed), entry.severity, None, subject, notes=entry.notes)]
-    where = looked_at[outcome.positions]
+    where = candidates[outcome.positions]
     if entry.type == "expect_column_values_to_not_be_null":
         where = where[~unread[where]]
     reasons = []

@@ -12,9 +12,12 @@ from gristmill.registry.tables import age, cut, empty_table
 from gristmill.registry.versions import read_versions
 from gristmill.runs.dropped import entries, objection
 from gristmill.runs.inbox import inbox_notes
+from gristmill.runs.polling import source_notes
 from gristmill.runs.progress import Progress, read_progress
 from gristmill.runs.repository import Repository
+from gristmill.runs.room import room_warning
 from gristmill.runs.schedules import read_schedule
+from gristmill.runs.sourcing import right_sentences
 from gristmill.runs.up import Up, read_up
 from gristmill.runs.waiting import data_waiting
 from gristmill.runs.workspace import fault, kept_failures
@@ -93,7 +96,9 @@ def where(repository: Repository) -> list[str]:
     links = [f"{name}: {url}" for name, url in (up.services.items() if up else ())]
     lines = [f"up since {up.since}, process {up.pid}", f"Prefect: {up.prefect}", *links] if up else []
     objections = [told for entry in entries(repository) if (told := objection(repository, entry))]
-    return [*lines, *dict.fromkeys([*objections, *inbox_notes(repository)])]
+    waiting = [*objections, *inbox_notes(repository), *source_notes(repository), *right_sentences(repository)]
+    warning = room_warning(repository, datetime.now(UTC))
+    return [*lines, *dict.fromkeys([*waiting, *filter(None, [warning])])]
 
 
 def _now(status: WorkloadStatus, between: str) -> str:
