@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -18,7 +19,6 @@ from gristmill.data.batches import read_batch
 from gristmill.data.manifest import read_landing
 from gristmill.ground.files import read_json
 from gristmill.ground.workload import Workload
-from gristmill.runs import landing
 from gristmill.runs.landing import Landed, LandingError, land, landing_md5
 from gristmill.runs.repository import Repository
 from gristmill.stages.ingest import ingest
@@ -114,14 +114,14 @@ def test_a_file_that_changes_while_it_is_read_does_not_land(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_folder(tmp_path / "week", {"x/a.csv": b"x\n1\n", "y/b.csv": b"x\n2\n"})
-    copy = landing.shutil.copyfile
+    copy = shutil.copyfile
 
     def written_meanwhile(source: Path, target: Path) -> object:
         with source.open("ab") as file:
             file.write(b"3\n")
         return copy(source, target)
 
-    monkeypatch.setattr(landing.shutil, "copyfile", written_meanwhile)
+    monkeypatch.setattr(shutil, "copyfile", written_meanwhile)
     with pytest.raises(LandingError, match=r"x/a\.csv changed while it was read"):
         land(repository, repository.workload("credit-risk"), [tmp_path / "week"])
     assert repository.mill.read("data/credit-risk/landing.dvc") is None
