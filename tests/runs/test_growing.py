@@ -166,9 +166,10 @@ def test_of_two_who_look_at_once_one_lands_and_the_other_looks_again(
         return found
 
     monkeypatch.setattr(growing, "look_into_query", look_together)
-    declare(repository, orders(repository, 4, rows_per_batch=3))
+    declare(repository, orders(repository, 4))
     [source] = SourceSettings.read(repository.workload(W).params, "source").growing
-    visits = [Visit(Repository(repository.root), repository.workload(W), source, lambda _: None) for _ in range(2)]
+    several = [source.model_copy(update={"rows_per_batch": n}) for n in (2, 3)]  # else both would land the same batch
+    visits = [Visit(Repository(repository.root), repository.workload(W), one, lambda _: None) for one in several]
     # On two machines each has a folder of its own for what it brings.
     monkeypatch.setattr(Visit, "_note", lambda visit, suffix: repository.state / f"{id(visit)}.{suffix}")
     threads = [threading.Thread(target=visit.take_new) for visit in visits]
