@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.ground.errors import GristmillError, mendable
-from gristmill.verbs import upkeep
+from gristmill.verbs import data, expectations, quarantine, upkeep
 from gristmill.verbs.terminal import ReasonOption, WorkloadArgument, open_repository, say, show
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.add_typer(data.app, name="data")
+app.add_typer(expectations.app, name="expectations")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(upkeep.app)
 
 
@@ -39,7 +42,7 @@ def land(
         bool, typer.Option("--benchmark", help="A published test set: reported, never trained or gated on.")
     ] = False,
 ) -> None:
-    """Land files as one batch; without files, the workload's declared sources."""
+    """Land files as one batch; without files, the workload's declared sources and what is new in those that grow."""
     from gristmill.runs.landing import land as land_files
     from gristmill.runs.sourcing import land_sources
 
@@ -98,7 +101,7 @@ def new(
     show(lambda width: columns_table(draft, width))
     for line in (*draft.findings, "", *draft.decided, ""):
         say(line)
-    files = workload_files(repository, kind, name, draft)
+    files = workload_files(repository, kind, name, draft, file)
     if dry_run:
         for path, content in files.items():
             say(f"--- {path}\n{content}")

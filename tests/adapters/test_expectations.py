@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gristmill.adapters.expectations import CompiledSuite
-from gristmill.quality.suite import Suite, SuiteError, read_suite
+from gristmill.adapters.expectations import CompiledSuite, refused
+from gristmill.quality.suite import Column, Suite, SuiteError
 from gristmill.quality.verdict import Outcome
+from gristmill.runs.profiling import profile_rows
 
-ROOT = Path(__file__).resolve().parents[2]
 PATH = Path("expectations/shop.json")
 
 
@@ -104,9 +104,94 @@ def test_an_expectation_that_raises_says_so_and_its_neighbours_are_judged() -> N
     assert not any(one.success for one in found)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "expectations").glob("*.json")), ids=lambda path: path.stem)
-def test_every_shipped_suite_is_sound(path: Path) -> None:
-    CompiledSuite(read_suite(path, path.stem), path)
+PROFILE = profile_rows(
+    "shop",
+    pa.table({"target": [0, 1] * 50, "x": [8.0, 18.0, 12.0, 22.0] * 25}),
+    {"target": Column(type="integer"), "x": Column(type="number")},
+)
+"""x is 10 for class 0 and 20 for class 1, give or take 2."""
+
+
+def measured(*entries: dict[str, Any]) -> CompiledSuite:
+    return CompiledSuite(Suite(name="shop", expectations=entries, profile=PROFILE), PATH)  # type: ignore[arg-type]
+
+
+MEAN: dict[str, Any] = {
+    "type": "expect_column_mean_to_be_between",
+    "kwargs": {"column": "x", "min_value": "mean - sigma / sqrt(n)"},
+}
+
+
+def test_the_bound_that_a_formula_gives_is_that_of_the_batchs_own_rows() -> None:
+    suite = measured(MEAN, {**MEAN, "kwargs": {"column": "x", "max_value": 100}})
+    for n in (1, 4, 100):
+        first, second = suite.outcomes(pa.table({"target": [0] * n, "x": [14.0] * n}), [0, 1])
+        assert first.asked is not None and second.success
+        assert first.asked.kwargs["min_value"] == pytest.approx(15 - np.sqrt(29) / np.sqrt(n), abs=1e-4)
+        assert first.success == (first.asked.kwargs["min_value"] <= 14)
+
+
+def test_an_entry_about_each_class_is_asked_of_every_class_that_occurs() -> None:
+    suite = measured({**MEAN, "each": "target"})
+    both = suite.outcomes(pa.table({"target": [0, 1, 1, 1, 1], "x": [10.0, 20.0, 20.0, 19.0, 16.0]}), [0])
+    assert [(one.expectation, one.asked and one.asked.label, one.success) for one in both] == [
+        (0, 0, True),
+        (0, 1, False),
+    ]
+    assert [one.asked and one.asked.kwargs["min_value"] for one in both] == [8, 19]
+    [only] = suite.outcomes(pa.table({"target": [1, None], "x": [20.0, 1.0]}), [0])
+    assert only.asked is not None and only.asked.label == 1 and only.success
+    assert suite.outcomes(pa.table({"target": [7], "x": [20.0]}), [0]) == []
+
+
+def test_rows_of_a_class_are_named_by_their_place_in_the_batch() -> None:
+    high = {
+        "type": "expect_column_values_to_be_between",
+        "each": "target",
+        "kwargs": {"column": "x", "max_value": "high"},
+    }
+    found = measured(high).outcomes(pa.table({"target": [1, 0, 1, 0], "x": [20.0, 15.0, 30.0, 10.0]}), [0])
+    assert [positions(one) for one in found] == [[1], [2]]
+
+
+def test_a_formula_on_rows_that_meet_a_condition_counts_those_rows() -> None:
+    some = {"column": "x", "min_value": "100 / n", "row_condition": "x < 50", "condition_parser": "pandas"}
+    suite = measured({"type": "expect_column_max_to_be_between", "kwargs": some})
+    rows = pa.table({"target": [0] * 6, "x": [30.0, 30.0, 30.0, 30.0, 90.0, 90.0]})
+    [found] = suite.outcomes(rows, [0])
+    assert found.success and found.asked is not None and found.asked.kwargs["min_value"] == 25
+    assert suite.outcomes(rows.slice(4), [0]) == []
+    nowhere = {**some, "row_condition": "y < 50"}
+    [raised] = measured({"type": "expect_column_max_to_be_between", "kwargs": nowhere}).outcomes(rows, [0])
+    assert raised.raised
+
+
+def test_a_distribution_is_held_against_that_of_the_profile() -> None:
+    suite = measured(
+        *(
+            {
+                "type": "expect_column_kl_divergence_to_be_less_than",
+                "kwargs": {"column": name, "partition_object": "profile", "threshold": 0.1},
+            }
+            for name in ("target", "x")
+        )
+    )
+    like, unlike = ([0, 1] * 20, [8.0, 18.0, 12.0, 22.0] * 10), ([0] * 38 + [1] * 2, [8.0] * 39 + [99.0])
+    assert [one.success for one in suite.outcomes(pa.table(dict(zip(("target", "x"), like, strict=True))), [0, 1])] == [
+        True,
+        True,
+    ]
+    found = suite.outcomes(pa.table(dict(zip(("target", "x"), unlike, strict=True))), [0, 1])
+    assert [(one.success, one.raised) for one in found] == [(False, False)] * 2
+
+
+def test_every_entry_that_is_refused_is_named() -> None:
+    entries = [{"type": "expect_nonsense"}, MEAN, {**MEAN, "kwargs": {**MEAN["kwargs"], "colunm": "x"}}]
+    suite = Suite(name="shop", expectations=entries, profile=PROFILE)  # type: ignore[arg-type]
+    assert [fault.args[1] for fault in refused(suite, PATH)] == [
+        "expectation 1 (expect_nonsense)",
+        "expectation 3 (expect_column_mean_to_be_between)",
+    ]
 
 
 def test_importing_the_adapter_does_not_import_great_expectations() -> None:

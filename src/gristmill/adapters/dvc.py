@@ -182,6 +182,17 @@ class Dvc:
         """Where the cache keeps an object."""
         return object_path(self.cache, md5)
 
+    def cached(self, md5: str) -> Path:
+        """A file in the cache, which is not to be changed.
+
+        Raises:
+            CacheMissError: the cache does not hold it.
+        """
+        path = self.object_path(md5)
+        if not path.is_file():
+            raise CacheMissError(self.cache, md5)
+        return path
+
     def listing(self, md5: str) -> dict[str, str]:
         """The files of a cached folder (an object whose hash ends in `.dir`): relative path to md5.
 

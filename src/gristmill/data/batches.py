@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -67,5 +69,30 @@ def read_batch(path: Path, columns: Sequence[str] | None = None) -> BatchTable:
         )
     except (OSError, pa.ArrowException) as error:
         raise CorruptBatchError(path, " ".join(str(error).split())) from error
+    return _with_problems(rows)
+
+
+def read_rows(path: Path, positions: npt.NDArray[np.int64]) -> BatchTable:
+    """Read the rows of a batch at `positions` (rising), verifying their pages; never more than a row group at a time.
+
+    Raises:
+        CorruptBatchError: the bytes are not those that were written.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            found = [file.schema_arrow.empty_table()]
+            start = 0
+            for group in range(file.num_row_groups):
+                stop = start + file.metadata.row_group(group).num_rows
+                here = positions[np.searchsorted(positions, start) : np.searchsorted(positions, stop)]
+                if len(here):
+                    found.append(file.read_row_group(group).take(pa.array(here - start)))
+                start = stop
+    except (OSError, pa.ArrowException) as error:
+        raise CorruptBatchError(path, " ".join(str(error).split())) from error
+    return _with_problems(pa.concat_tables(found))
+
+
+def _with_problems(rows: pa.Table) -> BatchTable:
     metadata = json.loads((rows.schema.metadata or {}).get(_METADATA_KEY, b'{"problems": []}'))
     return BatchTable(rows.replace_schema_metadata(None), metadata["problems"])

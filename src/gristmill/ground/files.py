@@ -41,7 +41,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o755)
         for file in sorted(temporary.rglob("*")):
-            if file.is_file():
+            if file.is_file() and file.stat().st_nlink == 1:  # what the memo holds too was flushed when it came there
                 sync(file)
         if path.exists():
             shutil.rmtree(path)

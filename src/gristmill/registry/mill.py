@@ -17,7 +17,7 @@ from gristmill.ground.errors import GristmillError
 BRANCH = "refs/heads/mill"
 _REMOTE_BRANCH = "refs/remotes/origin/mill"
 _OWN_FILES = re.compile(
-    r"dvc\.lock|reports/.+|data/[^/]+/landing\.dvc|models/[^/]+/(?:[a-z]+\.dvc|barred\.json|frozen\.json)"
+    r"dvc\.lock|reports/.+|data/[^/]+/(?:landing\.dvc|ledger\.json)|models/[^/]+/(?:[a-z]+\.dvc|barred\.json|frozen\.json)"
 )
 _ATTEMPTS = 200
 

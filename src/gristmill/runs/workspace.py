@@ -8,7 +8,7 @@ on the shared cache, and a person's tree is neither read nor touched.
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from pydantic import Field
 
 from gristmill.adapters.dvc import CacheMissError, Dvc, read_lock
 from gristmill.ground.errors import GristmillError
+from gristmill.ground.files import write_text
 from gristmill.ground.pipeline import STAGES
 from gristmill.ground.settings import Settings, parse_yaml
 from gristmill.ground.workload import UnknownWorkloadError, Workload, find_workload
@@ -24,6 +25,9 @@ from gristmill.registry.mill import BRANCH, MillCheckedOutError, starting_tree
 from gristmill.runs.locks import is_owned, locked, owned, shared
 from gristmill.runs.progress import forget_progress, note_progress, turn_lock
 from gristmill.runs.repository import Repository
+
+_MOST_LINES = 4
+"""Of what a failed turn said; of more, as of a traceback, the first and the last tell enough."""
 
 
 class NoDataError(GristmillError):
@@ -82,12 +86,13 @@ class Workspace:
     def run_stage(self, stage: str, report: Callable[[str], None]) -> None:
         """Run one stage if it is stale.
 
-        Checkpoints lie in the repository's state, so that a turn which was killed in mid-training goes on from there.
+        Checkpoints and memos lie in the repository's state, so that a turn which was killed in mid-training goes on from
+        there, and what was made of a batch is found by the next turn.
         """
-        checkpoints = self.repository.state / "checkpoints"
+        state = self.repository.state
         note_progress(self.repository, self.workload.name, stage)
         limit_s = TurnSettings.read(self.workload.params, "turn").stage_timeout_s
-        environment = {"GRISTMILL_CHECKPOINTS": str(checkpoints)}
+        environment = {"GRISTMILL_CHECKPOINTS": str(state / "checkpoints"), "GRISTMILL_MEMO": str(state / "memo")}
         self.dvc.reproduce(f"{stage}@{self.workload.name}", report, limit_s, environment)
 
     def newer_data(self) -> bool:
@@ -179,8 +184,8 @@ def _check_out(ws: Workspace, report: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def worktree(repository: Repository, name: str, commit: str) -> Iterator[Path]:
-    """A detached worktree on the shared cache. It goes when the block ends, and stays when the block raises."""
+def worktree(repository: Repository, name: str, commit: str, *, is_kept: bool = True) -> Iterator[Path]:
+    """A detached worktree on the shared cache. It goes when the block ends; when the block raises, it stays if `is_kept`."""
     path = repository.state / "worktrees" / name
     with (
         shared(trees_lock(repository)),
@@ -190,8 +195,11 @@ def worktree(repository: Repository, name: str, commit: str) -> Iterator[Path]:
         try:
             Dvc(path, repository.cache).share_cache()
             yield path
-        except Exception:
-            _failed_mark(path).touch()  # kept for a look; whoever stops a turn by hand needs none
+        except Exception as error:
+            if is_kept:  # for a look; whoever stops a turn by hand needs none
+                _failed_mark(path).touch()
+                with suppress(OSError):  # a full disk may be the very fault
+                    write_text(_failed_mark(path), _told(error))
             raise
         finally:
             if not _failed_mark(path).exists():
@@ -234,11 +242,24 @@ def kept_failures(repository: Repository, name: str) -> list[Path]:
     return [mark.with_suffix("") for mark in sorted(marks, key=lambda mark: mark.stat().st_mtime)]
 
 
+def fault(path: Path) -> str:
+    """Why the turn of a kept worktree failed, in one line; empty where nobody noted it."""
+    try:
+        lines = _failed_mark(path).read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return ""
+    return " ".join(lines if len(lines) < _MOST_LINES else [lines[0], lines[-1]])
+
+
 def forget_failures(repository: Repository, name: str) -> None:
     """Remove what failed turns left, once a turn has succeeded."""
     for path in kept_failures(repository, name):
         if not is_owned_tree(path):
             remove_tree(repository, path)
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, GristmillError) else f"{type(error).__name__}: {error}"
 
 
 def _lock_of(path: Path) -> Path:
