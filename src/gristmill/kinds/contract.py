@@ -29,13 +29,17 @@ class Records(Protocol):
     IngestSettings: "type[Settings]"
 
     def read(self, parts: list[Path], settings: Any, batch: str) -> "BatchTable":
-        """Read the parts of a batch. Never raises on data: what cannot be read becomes a problem of its row or batch."""
+        """Read the parts of a batch, which lie below a folder called like it, where folders have a meaning.
+
+        Never raises on data: what cannot be read becomes a problem of its row or batch. Of no parts it makes no rows, but
+        the columns of every batch: so a suite can be held against them.
+        """
 
     def count_rows(self, parts: list[Path], settings: Any) -> int:
         """Count rows from the bytes by another way than `read`, which must make exactly as many."""
 
-    def missing_part(self, parts: list[Path]) -> str | None:
-        """What these files still lack to be a batch, in a few words; None when they are whole."""
+    def missing_part(self, parts: list[Path], folder: Path) -> str | None:
+        """What these files below a folder still lack to be a batch, in words that follow "it"; None when they are whole."""
 
 
 class Tensors(Protocol):

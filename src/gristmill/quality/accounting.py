@@ -34,7 +34,8 @@ def account_sha256(account: Account) -> str:
     content = hashlib.sha256(account.statuses.tobytes())
     for reason in account.reasons:
         positions = b"" if reason.positions is None else reason.positions.tobytes()
-        content.update(f"{reason.severity} {reason.for_a_row!r} {len(positions)}\n".encode() + positions)
+        content.update(f"{reason.severity} {reason.for_a_row!r} {reason.columns!r} {len(positions)}\n".encode())
+        content.update(positions)
     return content.hexdigest()
 
 
@@ -119,26 +120,47 @@ def quarantined_positions(account: Account) -> Positions:
     return np.flatnonzero(account.statuses == Status.QUARANTINED)
 
 
+def named_positions(account: Account) -> Positions:
+    """Where the quarantined rows are that some reason names; of a batch that is quarantined as a whole, it may be none."""
+    return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(rows for _, rows in _naming_rows(account))]))
+
+
 def quarantined_rows(rows: pa.Table, account: Account) -> pa.Table:
-    """The rows at `quarantined_positions` of a batch that is not quarantined as a whole, with `reasons` and `position`."""
-    positions = quarantined_positions(account)
-    return rows.append_column("reasons", _reasons_by_row(account, positions)).append_column(
-        "position", pa.array(positions, pa.int64())
+    """The rows at `quarantined_positions` of a batch that is not quarantined as a whole, with what `row_reasons` says."""
+    reasons = row_reasons(account, quarantined_positions(account))
+    for name in reasons.column_names:
+        rows = rows.append_column(name, reasons.column(name))
+    return rows
+
+
+def row_reasons(account: Account, positions: Positions) -> pa.Table:
+    """Why rows are quarantined, a line for each of `positions` (rising).
+
+    Returns:
+        reasons   list<string>: the critical reasons that name the row, in the order of the account's
+        columns   list<list<string>>: for each reason, the columns whose cells are at fault
+        position  int64
+    """
+    naming = _naming_rows(account)
+    row = np.concatenate([np.empty(0, dtype=np.int64), *(np.searchsorted(positions, rows) for _, rows in naming)])
+    which = np.repeat(np.arange(len(naming)), [len(rows) for _, rows in naming])
+    chosen = pa.array(which[np.argsort(row, kind="stable")])
+    ends = pa.array(np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(positions)))]), pa.int32())
+    texts = pa.array([reason.for_a_row for reason, _ in naming], pa.string()).take(chosen)
+    columns = pa.array([reason.columns for reason, _ in naming], pa.list_(pa.string())).take(chosen)
+    return pa.table(
+        {
+            "reasons": pa.ListArray.from_arrays(ends, texts),
+            "columns": pa.ListArray.from_arrays(ends, columns),
+            "position": pa.array(positions, pa.int64()),
+        }
     )
 
 
-def _reasons_by_row(account: Account, positions: Positions) -> pa.Array:
-    """For each of these rows the critical reasons that name it, in the order of the account's reasons."""
-    told: list[str] = []
-    rows = [np.empty(0, dtype=np.int64)]
-    for reason in account.reasons:
-        if reason.severity == "critical" and reason.positions is not None:
-            told.append(reason.for_a_row)
-            quarantined = reason.positions[account.statuses[reason.positions] == Status.QUARANTINED]
-            rows.append(np.searchsorted(positions, quarantined))
-    row = np.concatenate(rows)
-    which = np.repeat(np.arange(len(told)), [len(one) for one in rows[1:]])
-    by_row = np.argsort(row, kind="stable")
-    ends = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(positions)))])
-    texts = pa.array(told, pa.string()).take(pa.array(which[by_row]))
-    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), texts)
+def _naming_rows(account: Account) -> list[tuple[Reason, Positions]]:
+    """The critical reasons that name rows, each with those of its rows that are quarantined."""
+    return [
+        (reason, reason.positions[account.statuses[reason.positions] == Status.QUARANTINED])
+        for reason in account.reasons
+        if reason.severity == "critical" and reason.positions is not None
+    ]

@@ -21,6 +21,7 @@ _REASONS = pa.schema(
         "subject": pa.string(),
         "verb": pa.list_(pa.string(), 2),
         "notes": pa.string(),
+        "columns": pa.list_(pa.string()),
     }
 )
 
@@ -63,7 +64,7 @@ def unpacked(content: bytes) -> Judgement:
         statuses=rows.column("status").to_numpy(),
         whole=about["whole"],
         reasons=[
-            Reason(**{**fields, "verb": tuple(fields["verb"])}, positions=where)
+            Reason(**{**fields, "verb": tuple(fields["verb"]), "columns": tuple(fields["columns"])}, positions=where)
             for fields, where in zip(others, positions, strict=True)
         ],
         targets=dict(about["targets"]),

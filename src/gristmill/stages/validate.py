@@ -23,14 +23,17 @@ from gristmill.quality.accounting import (
     account_sha256,
     admitted_entry,
     batch_status,
+    named_positions,
     quarantined_positions,
     quarantined_rows,
     reason_file,
     report,
+    row_reasons,
     told,
 )
 from gristmill.quality.decisions import read_decisions
 from gristmill.quality.duplicates import Candidates, one_of_each, record_keys
+from gristmill.quality.explained import explained
 from gristmill.quality.judgement import Judgement, packed, unpacked
 from gristmill.quality.statuses import count
 from gristmill.quality.structure import check_structure
@@ -93,7 +96,7 @@ def validate(workload: Workload, memo: Memo | None = None) -> None:
         )
         for batch, (verdict, _, _), (statuses, added) in zip(landed, judgements, settled, strict=True)
     ]
-    _write(workload, accounts, hashes, memo)
+    _write(workload, landed, accounts, hashes, memo)
     for account in accounts:
         _print(account)
 
@@ -154,12 +157,17 @@ def _schema(path: Path) -> pa.Schema:
         raise CorruptBatchError(path, " ".join(str(error).split())) from error
 
 
-def _write(workload: Workload, accounts: list[Account], hashes: list[str], memo: Memo) -> None:
+def _write(
+    workload: Workload, landed: list[LandedBatch], accounts: list[Account], hashes: list[str], memo: Memo
+) -> None:
     entries = [admitted_entry(account, sha256) for account, sha256 in zip(accounts, hashes, strict=True)]
     figures = report(accounts)
     with new_folder(workload.quarantine) as folder:
-        for account, sha256 in zip(accounts, hashes, strict=True):
+        for batch, account, sha256 in zip(landed, accounts, hashes, strict=True):
             _write_quarantine(workload, account, sha256, folder, memo)
+            if account.whole or len(quarantined_positions(account)):
+                text = explained(account, batch.manifest, workload.name)
+                (folder / account.batch / "reason.md").write_text(text, "utf-8")
         kept_out = [entry for entry in figures["batches"] if entry["n_rows"] == 0 or _kept_out(entry)]
         write_json(
             folder / "index.json",
@@ -187,15 +195,22 @@ def _kept_out(entry: dict[str, dict[str, int]]) -> dict[str, int]:
 
 
 def _write_quarantine(workload: Workload, account: Account, table_sha256: str, folder: Path, memo: Memo) -> None:
+    """The quarantined rows with their reasons; of a whole batch, whose rows lie in landing untouched, the reasons alone."""
     if account.whole:
         write_json(folder / account.batch / "reason.json", reason_file(account))
-    elif len(positions := quarantined_positions(account)):
-        name = Path(account.batch, "rows.parquet")
-        key = memo.key("rows", table_sha256, account_sha256(account))
-        if not memo.link(key, folder / name):
-            table = read_rows(_table(workload, account.batch), positions)
-            write_batch(folder / name, BatchTable(quarantined_rows(table.rows, account), table.problems))
-            memo.keep(key, workload.quarantine / name)
+    positions = named_positions(account) if account.whole else quarantined_positions(account)
+    if not len(positions):
+        return
+    name = Path(account.batch, "reasons.parquet" if account.whole else "rows.parquet")
+    key = memo.key(name.name, table_sha256, account_sha256(account))
+    if not memo.link(key, folder / name):
+        if account.whole:
+            table = BatchTable(row_reasons(account, positions), [])
+        else:
+            read = read_rows(_table(workload, account.batch), positions)
+            table = BatchTable(quarantined_rows(read.rows, account), read.problems)
+        write_batch(folder / name, table)
+        memo.keep(key, workload.quarantine / name)
 
 
 def _print(account: Account) -> None:
