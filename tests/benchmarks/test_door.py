@@ -61,7 +61,7 @@ def test_what_a_process_took_is_its_own(tmp_path: Path) -> None:
         "import time; kept = bytearray(200 * 2**20); t = time.process_time()\nwhile time.process_time() < t + 0.3: pass"
     )
     spent = _python(Scratch(tmp_path), "-c", script)
-    assert 200 <= spent.peak_mib <= 260
+    assert spent.peak_mib >= 200
     assert 0.3 <= spent.cpu_s <= 3
     with pytest.raises(RuntimeError, match="exit code 3"):
         _python(Scratch(tmp_path), "-c", "raise SystemExit(3)")
