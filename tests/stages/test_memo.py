@@ -14,7 +14,7 @@ import yaml
 from tests.landed_data import TABLE_PARAMS, contents, land, workload
 
 from gristmill.adapters.expectations import CompiledSuite
-from gristmill.data.batches import CorruptBatchError
+from gristmill.data.batches import CorruptBatchError, write_batch
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import write_json
 from gristmill.ground.memo import Memo
@@ -85,8 +85,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         def outcomes(self, rows: Any, asked: Any) -> Any:
             done.append(f"judged {len(rows)}")
             return super().outcomes(rows, asked)
-
-    write_batch = ingest_module.write_batch
 
     def spied(path: Path, made: Any) -> None:
         done.append(f"read {len(made.rows)}")
@@ -194,7 +192,12 @@ assert not {"great_expectations", "polars"} & sys.modules.keys()
 def test_a_judgement_comes_back_as_it_was(small: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     packed = judgements.packed
-    monkeypatch.setattr(validate_module, "packed", lambda one: made.append(one) or packed(one))
+
+    def spied(one: judgements.Judgement) -> bytes:
+        made.append(one)
+        return packed(one)
+
+    monkeypatch.setattr(validate_module, "packed", spied)
     turned(small, None)
     decide(small, next(small.batches.iterdir()).stem, "correct", targets={"3": "Bad", "10": "Bad", "0": "Bad"})
     turned(small, None)
