@@ -239,9 +239,12 @@ def promote(
 ) -> None:
     """Put a version into production, on your word."""
     from gristmill.registry.promotion import promote as put_into_production
+    from gristmill.registry.versions import find_version
+    from gristmill.runs.carrying import bring_version
 
     repository = open_repository()
     repository.check_known(workload)
+    bring_version(repository, find_version(repository.git, workload, version))
     promoted = put_into_production(repository.mill, workload, version, reason, repository.git.actor())
     say(f"{workload} {promoted.version} is in production")
     _deploy(repository, workload)
