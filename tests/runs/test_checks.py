@@ -261,7 +261,8 @@ def test_the_report_has_the_figures_and_names_no_record(digitised: Repository, t
 
 
 def test_what_is_off_is_not_checked_and_leaves_no_file(digitised: Repository) -> None:
-    declare(digitised, labels="off", drift="off")
+    with digitised.workload(W).params.open("a") as params:
+        params.write("checks: {labels: off, drift: off}\n")  # which YAML reads as false
     landed = land_digits(digitised, 1200, 1300)
     assert landed.check is None and lying_beside(digitised, landed) == {}
 
@@ -278,7 +279,7 @@ def test_a_benchmark_and_a_batch_that_had_landed_are_not_checked(digitised: Repo
         ("too large", r"not checked: 0 MiB are more than checks.largest_mib \(1e-05\) allows"),
         ("no model", "not checked: DVC's cache"),
         ("no training data", "drift is not checked: the training data of v1.0.0 is not in the cache"),
-        ("settings", "the settings of the checks do not count: .*checks.labels is 'loud'"),
+        ("settings", "the settings of the checks do not count: params/mnist.yaml: checks.labels is 'loud'"),
         ("a bug", "not checked: RuntimeError: nobody expected this"),
     ],
 )

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from gristmill.adapters.dvc import locked_output, read_lock
 from gristmill.data.manifest import Decision, Finding, Manifest
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 _MIB = 1 << 20
 
-Action = Literal["warn", "withhold", "off"]
+# In YAML, a bare `off` is false.
+Action = Annotated[
+    Literal["warn", "withhold", "off"], BeforeValidator(lambda given: "off" if given is False else given)
+]
 
 
 class ChecksSettings(Settings):
@@ -93,7 +96,8 @@ def check_landing(
     finding = Finding(champion=None)
     with _noting(notes, "not checked"):
         finding = _look(repository, workload, manifest, folder, tip, settings, notes)
-    finding = finding.model_copy(update={"notes": tuple(notes)})
+    here = f"{repository.here}/"  # what lies beside a batch outlives the place where it was found
+    finding = finding.model_copy(update={"notes": tuple(note.replace(here, "") for note in notes)})
     decision = _decision(finding, settings, now)
     write_json(folder / f"0001-{decision.decision}.json", decision.model_dump(mode="json"))
     return decision
