@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 from tests.buckets import KEYS, client, s3_server, set_of_keys
-from tests.cached_turns import landed_and_turned
+from tests.cached_turns import landed_and_turned, turned_with_data
 from tests.conftest import copy_of_todays_code
 
 from gristmill.runs.repository import Repository
@@ -24,9 +24,25 @@ def _grown_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def grown(_grown_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     """credit-risk v1.0.0, v1.0.1 and v1.0.2, each once in production; the files that landed lie in `../files`."""
-    shutil.copytree(_grown_once, tmp_path / "grown")
-    monkeypatch.chdir(tmp_path / "grown" / "repo")
-    return Repository(tmp_path / "grown" / "repo")
+    return _copied(_grown_once, tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def _many_once(_grown_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("many") / "grown"
+    shutil.copytree(_grown_once, folder)
+    repository = Repository(folder / "repo")
+    for number in range(4):
+        turned_with_data(repository, f"held{number}", "HOLD")
+    for number in range(2):
+        turned_with_data(repository, f"rejected{number}", "REJECT")
+    return folder
+
+
+@pytest.fixture
+def many(_many_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """As `grown`; v1.0.3 to v1.0.6 wait for a person, and two more challengers were rejected."""
+    return _copied(_many_once, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +58,9 @@ def s3(_s3_once: str, monkeypatch: pytest.MonkeyPatch) -> str:
     requests.post(f"{_s3_once}/moto-api/reset", timeout=10)
     client(_s3_once).create_bucket(Bucket="store")
     return _s3_once
+
+
+def _copied(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    shutil.copytree(folder, tmp_path / "grown", symlinks=True)
+    monkeypatch.chdir(tmp_path / "grown" / "repo")
+    return Repository(tmp_path / "grown" / "repo")
