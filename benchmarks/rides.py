@@ -14,6 +14,7 @@ from benchmarks.checks import BOUNDS, MEANS, PAYMENTS, RIDER, VEHICLES, ZONES
 from gristmill.data.manifest import Manifest, Part, batch_id
 from gristmill.ground.files import file_sha256, write_json, write_text
 from gristmill.ground.workload import Workload
+from gristmill.quality.profile import profile_path
 
 FAULTS: dict[str, str | float] = {"zone": "zone-999", "passengers": 0, "distance": -1.0, "tip": 2000.0}
 """A value that breaks one expectation; a tip of 2000 is no more than a tip may be, but more than any fare."""
@@ -79,6 +80,7 @@ def rides_workload(root: Path, name: str) -> Workload:
     declared = {"target": {"type": "text", "called": "payment", "needed": True}}
     entries = [{"type": kind, "kwargs": kwargs} for kind, kwargs in EXPECTATIONS]
     write_json(workload.expectations, {"name": name, "meta": {"columns": declared}, "expectations": entries})
+    write_json(profile_path(workload.expectations), {"workload": name, "n": 0, "columns": {}})  # no bound names it
     workload.landing.mkdir(parents=True, exist_ok=True)
     return workload
 

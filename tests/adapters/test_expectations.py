@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +199,50 @@ def test_importing_the_adapter_does_not_import_great_expectations() -> None:
     program = "import sys, gristmill.adapters.expectations; print('great_expectations' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.lower()) is False
+
+
+def test_of_many_rows_each_column_is_asked_about_alone_and_the_answers_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    suite = compiled(
+        ("table_row_count_to_be_between", {"min_value": 1}),
+        ("column_values_to_be_between", {"column": "x", "min_value": 2}),
+        ("column_values_to_not_be_null", {"column": "y"}),
+        ("column_pair_values_a_to_be_greater_than_b", {"column_A": "x", "column_B": "y"}),
+        ("column_values_to_be_unique", {"column": "x"}),
+        ("column_mean_to_be_between", {"column": "x", "max_value": 1}),
+        (
+            "column_values_to_be_in_set",
+            {"column": "y", "value_set": [1], "row_condition": "x==2", "condition_parser": "pandas"},
+        ),
+        ("column_values_to_be_between", {"column": "text", "min_value": 1}),
+        ("table_column_count_to_equal", {"value": 4}),
+    )
+    rows = pa.table({"id": ["a", "b", "c"], "x": [1, 2, 2], "y": [None, 2.0, 1.0], "text": ["1", "x", ""]})
+    together = suite.outcomes(rows, range(9))
+    seen: list[list[str]] = []
+    outcomes = CompiledSuite._outcomes
+
+    def spied(self: CompiledSuite, some: pa.Table, asked: list[int]) -> list[Outcome]:
+        seen.append(some.column_names)
+        return outcomes(self, some, asked)
+
+    monkeypatch.setattr(CompiledSuite, "_outcomes", spied)
+    monkeypatch.setattr("gristmill.adapters.expectations._MANY_ROWS", 3)
+    assert repr(suite.outcomes(rows, range(9))) == repr(together)
+    assert seen == [["id"], ["x"], ["y"], ["x", "y"], ["text"], ["id", "x", "y", "text"]]
+
+
+def test_a_table_is_not_hashed_and_its_numbers_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from great_expectations import util
+    from great_expectations.execution_engine import pandas_execution_engine
+
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    suite = compiled(("column_mean_to_be_between", {"column": "x", "max_value": 1}))
+    monkeypatch.setattr(pandas_execution_engine, "hash_pandas_dataframe", never)
+    assert not util.does_ndarray_contain_decimal_dtype(np.ones(3))
+    assert util.does_ndarray_contain_decimal_dtype(np.array([None, Decimal(1)], dtype=object))
+    [found] = suite.outcomes(pa.table({"x": [1.0, 2.0]}), [0])
+    assert found.observed == 1.5

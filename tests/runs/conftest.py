@@ -1,4 +1,4 @@
-"""A repository that has turned three times, with real objects in its cache, for each test to do anything with."""
+"""What several tests of runs work on: repositories that have turned, with real objects or with rows kept out."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ import pytest
 import requests
 from tests.buckets import KEYS, client, s3_server, set_of_keys
 from tests.cached_turns import landed_and_turned, turned_with_data
-from tests.conftest import copy_of_todays_code
+from tests.conftest import clone_of, copy_of_todays_code
+from tests.judged_turns import House, judged_house
 
 from gristmill.runs.repository import Repository
 
@@ -64,3 +65,15 @@ def _copied(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Re
     shutil.copytree(folder, tmp_path / "grown", symlinks=True)
     monkeypatch.chdir(tmp_path / "grown" / "repo")
     return Repository(tmp_path / "grown" / "repo")
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Not to be changed: take `own`."""
+    return judged_house(tmp_path_factory.mktemp("house") / "repo")
+
+
+@pytest.fixture
+def own(house: House, tmp_path: Path) -> House:
+    """A clone of it, on the same cache."""
+    return house._replace(repository=clone_of(house.repository.root, tmp_path / "own"))

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ import yaml
 from tests.landed_data import TABLE_PARAMS, contents, land, workload
 
 from gristmill.adapters.expectations import CompiledSuite
-from gristmill.data.batches import CorruptBatchError
+from gristmill.data.batches import CorruptBatchError, write_batch
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import write_json
 from gristmill.ground.memo import Memo
 from gristmill.ground.process import GroundError
 from gristmill.ground.workload import Workload
 from gristmill.quality import judgement as judgements
+from gristmill.quality.profile import profile_path
+from gristmill.quality.reasons import Reason
 from gristmill.stages import __main__ as stages
 from gristmill.stages import ingest as ingest_module
 from gristmill.stages import validate as validate_module
@@ -83,8 +86,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             done.append(f"judged {len(rows)}")
             return super().outcomes(rows, asked)
 
-    write_batch = ingest_module.write_batch
-
     def spied(path: Path, made: Any) -> None:
         done.append(f"read {len(made.rows)}")
         write_batch(path, made)
@@ -144,7 +145,7 @@ def test_no_damage_to_the_memo_changes_an_output(
     without = turned(small, None)
     turned(small, memo)
     entries = [path for path in sorted(memo.rglob("*")) if path.is_file()]
-    assert len(entries) == 9  # three tables, three verdicts, one of kept rows, and two accounts of use
+    assert len(entries) == 10  # three tables, three verdicts, the reasons of two batches' rows, and two accounts of use
     for entry in entries:
         if entry.exists():
             entry.write_bytes(damage(entry.read_bytes()))
@@ -191,7 +192,12 @@ assert not {"great_expectations", "polars"} & sys.modules.keys()
 def test_a_judgement_comes_back_as_it_was(small: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     packed = judgements.packed
-    monkeypatch.setattr(validate_module, "packed", lambda one: made.append(one) or packed(one))
+
+    def spied(one: judgements.Judgement) -> bytes:
+        made.append(one)
+        return packed(one)
+
+    monkeypatch.setattr(validate_module, "packed", spied)
     turned(small, None)
     decide(small, next(small.batches.iterdir()).stem, "correct", targets={"3": "Bad", "10": "Bad", "0": "Bad"})
     turned(small, None)
@@ -200,6 +206,10 @@ def test_a_judgement_comes_back_as_it_was(small: Workload, tmp_path: Path, monke
         again = judgements.unpacked(packed(one))
         assert again.corrected == one.corrected
         assert repr(again._replace(corrected={})) == repr(one._replace(corrected={}))
+
+
+def test_no_field_of_a_reason_is_forgotten() -> None:
+    assert set(judgements._REASONS.names) == {field.name for field in fields(Reason)}
 
 
 @pytest.mark.parametrize("stage", ["ingest", "validate"])
@@ -211,6 +221,7 @@ def test_a_stage_whose_ground_changed_remembers_nothing(
     root = small.root
     for name in ("dvc.yaml", "versions.yaml", "src"):
         (root / name).symlink_to(ROOT / name)
+    write_json(profile_path(small.expectations), {"workload": "small", "n": 0, "columns": {}})
     (root / "params.yaml").write_text(yaml.safe_dump({"workloads": {"small": {"kind": "tabular"}}}))
     monkeypatch.setattr(stages, "check_imported_from", lambda _: None)
     monkeypatch.setattr(stages, "leave_other_trees", lambda _: None)

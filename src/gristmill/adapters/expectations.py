@@ -44,9 +44,10 @@ class CompiledSuite:
     def outcomes(self, rows: pa.Table, asked: Sequence[int]) -> list[Outcome]:
         """What each of the expectations `asked` (positions in the suite, rising) found in `rows` (at least one).
 
-        An entry about each class has an outcome for every class that occurs. Of many rows, those that look at the same
-        columns are asked together, about these columns alone: for each expectation of a column Great Expectations copies the
-        whole table that it is given, less the rows where that column is empty.
+        An entry about each class has an outcome for every class that occurs.
+
+        Of many rows, the expectations of the same columns are asked together, about these columns alone: for each of them
+        Great Expectations copies all of the table that it is given, less the rows where the column is empty.
         """
         if len(rows) < _MANY_ROWS:
             return self._outcomes(rows, asked)

@@ -17,7 +17,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -122,22 +122,23 @@ def open_memo(workload: Workload, definition: StageDefinition, batchwise: Collec
             other one, whatever dvc.yaml comes to name, is ground.
     """
     root = workload.root
-    shared = [root / dep for dep in definition.deps if root / dep not in batchwise]
-    files = [file for dep in shared for file in (sorted(dep.rglob("*")) if dep.is_dir() else [dep])]
     values = {file: read_yaml(root / file) for file in {file for file, _ in definition.params}}
     ground = {
         "stage": definition.name,
         "kind": workload.kind,
-        "files": {
-            str(file.relative_to(root)): file_sha256(file)
-            for file in files
-            if file.is_file() and "__pycache__" not in file.parts
-        },
+        "files": hashes(root, [root / dep for dep in definition.deps if root / dep not in batchwise]),
         "params": [[file, key, values[file].get(key)] for file, key in definition.params],
     }
     folder = Path(os.environ.get("GRISTMILL_MEMO") or root / ".gristmill" / "memo")
     stage = definition.name.partition("@")[0]
     return Memo(folder / workload.name / stage, hashlib.sha256(repr(ground).encode()).hexdigest())
+
+
+def hashes(root: Path, paths: Iterable[Path]) -> dict[str, str]:
+    """SHA-256 of each file at or under `paths`, by its path from `root`."""
+    files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    sources = [file for file in files if file.is_file() and "__pycache__" not in file.parts]
+    return {str(file.relative_to(root)): file_sha256(file) for file in sources}
 
 
 def _entries(folder: Path) -> dict[str, Path]:

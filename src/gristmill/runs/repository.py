@@ -42,8 +42,13 @@ class Repository:
 
     @property
     def state(self) -> Path:
-        """`.gristmill/`: ignored by git; worktrees, locks, checkpoints, server state, bundles."""
+        """`.gristmill/`: ignored by git; worktrees, locks, checkpoints, memos, server state, bundles."""
         return self.root / ".gristmill"
+
+    @property
+    def memos(self) -> Path:
+        """What stages made of single batches; may be deleted at any time."""
+        return self.state / "memo"
 
     @cached_property
     def cache(self) -> Path:

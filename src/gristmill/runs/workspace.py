@@ -89,10 +89,10 @@ class Workspace:
         Checkpoints and memos lie in the repository's state, so that a turn which was killed in mid-training goes on from
         there, and what was made of a batch is found by the next turn.
         """
-        state = self.repository.state
+        checkpoints = self.repository.state / "checkpoints"
         note_progress(self.repository, self.workload.name, stage)
         limit_s = TurnSettings.read(self.workload.params, "turn").stage_timeout_s
-        environment = {"GRISTMILL_CHECKPOINTS": str(state / "checkpoints"), "GRISTMILL_MEMO": str(state / "memo")}
+        environment = {"GRISTMILL_CHECKPOINTS": str(checkpoints), "GRISTMILL_MEMO": str(self.repository.memos)}
         self.dvc.reproduce(f"{stage}@{self.workload.name}", report, limit_s, environment)
 
     def newer_data(self) -> bool:

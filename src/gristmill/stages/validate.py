@@ -14,7 +14,7 @@ from gristmill.adapters.expectations import CompiledSuite
 from gristmill.data.batches import BatchTable, CorruptBatchError, read_batch, read_rows, write_batch
 from gristmill.data.manifest import LandedBatch, read_landing
 from gristmill.ground.errors import GristmillError
-from gristmill.ground.files import file_sha256, new_folder, write_json, write_text
+from gristmill.ground.files import file_sha256, new_folder, write_json
 from gristmill.ground.memo import Memo
 from gristmill.ground.settings import Settings
 from gristmill.ground.workload import Workload
@@ -24,6 +24,7 @@ from gristmill.quality.accounting import (
     admitted_entry,
     batch_status,
     named_positions,
+    newest_finding,
     quarantined_positions,
     quarantined_rows,
     reason_file,
@@ -93,6 +94,7 @@ def validate(workload: Workload, memo: Memo | None = None) -> None:
             whole=verdict.whole,
             reasons=verdict.reasons + added,
             targets=verdict.targets,
+            finding=newest_finding(batch.decisions),
         )
         for batch, (verdict, _, _), (statuses, added) in zip(landed, judgements, settled, strict=True)
     ]
@@ -167,7 +169,7 @@ def _write(
             _write_quarantine(workload, account, sha256, folder, memo)
             if account.whole or len(quarantined_positions(account)):
                 text = explained(account, batch.manifest, workload.name)
-                write_text(folder / account.batch / "reason.md", text)
+                (folder / account.batch / "reason.md").write_text(text, "utf-8")
         kept_out = [entry for entry in figures["batches"] if entry["n_rows"] == 0 or _kept_out(entry)]
         write_json(
             folder / "index.json",
