@@ -55,7 +55,7 @@ def test_every_verb_and_option_on_a_page_exists(page: Path) -> None:
             command, words = verb, words[1:]
         assert command is not root and (not hasattr(command, "commands") or not words), f"gristmill {typed}"
         options = {option for parameter in command.params for option in parameter.opts}
-        assert set(re.findall(r"--[a-z]+", typed)) <= options, f"gristmill {typed}"
+        assert set(re.findall(r"--[a-z]+(?:-[a-z]+)*", typed)) <= options, f"gristmill {typed}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -69,9 +69,9 @@ class Remote:
         return str(self.options.get("verify", "")).lower() in ("true", "yes", "on", "1")
 
     @property
-    def is_folder(self) -> bool:
-        """Whether it lies on a disk."""
-        return "://" not in self.url
+    def folder(self) -> Path | None:
+        """Where it lies on a disk; None where it lies elsewhere."""
+        return None if "://" in self.url else Path(self.url)
 
     def check_verifies(self) -> None:
         """Refuse a remote that is not set to be verified.
@@ -91,11 +91,11 @@ class Remote:
         with self._told():
             self._files.invalidate_cache()
             if (
-                self.is_folder and not Path(self.url).is_dir()
-            ):  # written to, an unmounted disk would become a folder here
+                self.folder and not self.folder.is_dir()
+            ):  # an unmounted disk must not become a folder by being written to
                 raise FileNotFoundError("there is no such folder; where it is another disk, it is not mounted")
             found = self._files.find(f"{self._root}/files/md5", detail=True)
-            if not found and not self.is_folder:  # nothing yet, or not even a bucket
+            if not found and not self.folder:  # nothing yet, or not even a bucket
                 self._files.info(self._root.partition("/")[0])
         sizes = {}
         for path, facts in found.items():
@@ -128,7 +128,7 @@ class Remote:
             RemoteFaultError: it cannot be written.
         """
         with self._told():
-            if self.is_folder:
+            if self.folder:
                 with new_file(Path(self._path(md5))) as temporary:
                     shutil.copyfile(file, temporary)
             else:
@@ -139,13 +139,13 @@ class Remote:
 
     @property
     def _root(self) -> str:
-        return self.url if self.is_folder else self.url.partition("://")[2].rstrip("/")
+        return self.url if self.folder else self.url.partition("://")[2].rstrip("/")
 
     @cached_property
     def _files(self) -> Any:
         import fsspec
 
-        if self.is_folder:
+        if self.folder:
             return fsspec.filesystem("file", skip_instance_cache=True)
         if urlsplit(self.url).scheme != "s3":
             raise RemoteUrlError(

@@ -285,12 +285,8 @@ def _mending(uses: list[tuple[Output, str]], is_first_set_aside: bool, listing: 
             files = " ".join(sorted(name for name in others if name != "manifest.json" and not name[:4].isdigit()))
             return f"{first}`gristmill land {part[1]} {files}` with the files as they landed; or, {_ELSEWHERE}"
     made = [output for output, _ in uses if output.stage]
-    # A turn needs the champion, which only its own version's turn makes.
-    if made and all(output.stage for output, _ in uses if output.by == PRESENT):
-        made.sort(key=lambda output: output.by != PRESENT)
-    else:
-        made = [output for output in made if output.by != PRESENT]
-    for output in made:
+    # The next turn may meet another champion, and then makes something else; a version's own turn makes the same again.
+    for output in sorted(made, key=lambda output: output.by == PRESENT):
         if output.by == PRESENT:
             return f"{first}`gristmill run {output.workload}`; or, {_ELSEWHERE}"
         tag = f"{output.workload}@{output.by}"

@@ -135,7 +135,8 @@ def _forget(repository: Repository, name: str) -> None:
 
 
 def _check_room(repository: Repository, parts: dict[str, Path]) -> None:
-    if short := missing_room(repository, sum(file.stat().st_size for file in parts.values())):
+    n_bytes = sum(file.stat().st_size for file in parts.values() if file.is_file())
+    if short := missing_room(repository, n_bytes):
         needs, free = (f"{n_bytes / 1e6:.1f} MB" for n_bytes in short)
         raise LandingError(
             f"the batch needs {needs} on the disk, and {free} are free: nothing landed, the files are where they were. "
