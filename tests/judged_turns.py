@@ -4,17 +4,49 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.applications import applications, write_applications
+from tests.conftest import commit_all, copy_of_todays_code
 from tests.recorded_turns import W, leave_results, started
 
 from gristmill.adapters.dvc import read_lock, write_lock
+from gristmill.ground.files import read_json, write_json
 from gristmill.runs.landing import land, landing_md5
 from gristmill.runs.record import record_run
 from gristmill.runs.repository import Repository
 from gristmill.stages.ingest import ingest
 from gristmill.stages.validate import validate
+
+
+class House(NamedTuple):
+    """A repository whose last turn judged three batches, and one that has landed since."""
+
+    repository: Repository
+    good: str
+    partial: str
+    """Row 6 has an age and a purpose that nobody has."""
+    whole: str
+    """Rows 0 (age) and 1 (an amount that is no number) of 40."""
+    unjudged: str
+
+
+def judged_house(folder: Path) -> House:
+    """Make one, with a suite that is quickly asked."""
+    repository = Repository(copy_of_todays_code(folder))
+    suite = read_json(repository.workload(W).expectations)
+    asked: tuple[dict[str, str], ...] = ({}, {"column": "target"}, {"column": "Age"}, {"column": "Purpose"})
+    suite["expectations"] = [
+        next(e for e in suite["expectations"] if columns.items() <= e["kwargs"].items() and "null" not in e["type"])
+        for columns in asked
+    ]
+    write_json(repository.workload(W).expectations, suite)
+    commit_all(repository.root, "ask less")
+    good = land_applications(repository, "good.csv", 60, 1)
+    partial = land_applications(repository, "partial.csv", 200, 2, Age={6: 212}, Purpose={6: "<b>Yacht</b>"})
+    whole = land_applications(repository, "whole.csv", 40, 3, Age={0: -3}, Amount={1: "n/a?"})
+    judge(repository)
+    return House(repository, good, partial, whole, land_applications(repository, "late.csv", 30, 4))
 
 
 def land_applications(repository: Repository, name: str, n: int, seed: int, **faults: dict[int, Any]) -> str:

@@ -43,6 +43,7 @@ def land(
     ] = False,
 ) -> None:
     """Land files as one batch; without files, the workload's declared sources and what is new in those that grow."""
+    from gristmill.runs.checks import check_lines
     from gristmill.runs.landing import land as land_files
     from gristmill.runs.sourcing import land_sources
 
@@ -54,6 +55,8 @@ def land(
     back = f"{landed.n_restored} objects that the cache had lost are back" if landed.n_restored else "nothing changed"
     what = "landed" if landed.is_new else f"had landed before; {back}:"
     say(f"{workload}: {what} batch {landed.manifest.batch}, {len(landed.manifest.parts)} files")
+    for line in check_lines(landed.check):
+        say(f"{workload}: {line}")
 
 
 @app.command()
@@ -236,9 +239,12 @@ def promote(
 ) -> None:
     """Put a version into production, on your word."""
     from gristmill.registry.promotion import promote as put_into_production
+    from gristmill.registry.versions import find_version
+    from gristmill.runs.carrying import bring_version
 
     repository = open_repository()
     repository.check_known(workload)
+    bring_version(repository, find_version(repository.git, workload, version))
     promoted = put_into_production(repository.mill, workload, version, reason, repository.git.actor())
     say(f"{workload} {promoted.version} is in production")
     _deploy(repository, workload)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -11,8 +12,18 @@ from tests.landed_data import idx
 from tests.picture_files import encoded, pixels, write_folder, write_zip
 
 from gristmill.data.batches import BatchTable
-from gristmill.kinds.images.records import IngestSettings, count_rows, missing_part, pictures, read
+from gristmill.kinds.images.records import (
+    IngestSettings,
+    archive,
+    count_rows,
+    decode,
+    directory,
+    missing_part,
+    pictures,
+    read,
+)
 
+ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("shirts", "coats", "chaussée")
 SETTINGS = IngestSettings(classes=CLASSES)
 A, B, C = (encoded(pixels(seed)) for seed in (1, 2, 3))
@@ -258,3 +269,14 @@ def test_what_is_missing_of_an_archive_is_said(tmp_path: Path, names: list[str],
     archive = write_zip(tmp_path / "a.zip", dict.fromkeys(names, A))
     told = missing_part([archive], tmp_path)
     assert (told is None) if words is None else (told or "").startswith(words)
+
+
+def test_the_page_about_pictures_names_the_limits_and_classes_that_hold() -> None:
+    page = " ".join((ROOT / "docs" / "images.md").read_text("utf-8").split())
+    assert (
+        f"more than {decode.MAX_PIXELS:,} pixels, or a file of more than {pictures.MAX_FILE_BYTES // 2**20} MiB" in page
+    )
+    assert f"more than {directory.MAX_ENTRIES:,} files" in page
+    assert f"more than {archive.MAX_TOTAL_BYTES // 2**30} GiB or {archive.MAX_RATIO} times its size" in page
+    declared = yaml.safe_load((ROOT / "params" / "fashion-mnist.yaml").read_text("utf-8"))["ingest"]["classes"]
+    assert f"classes: [{', '.join(declared)}]" in page

@@ -1,15 +1,16 @@
 """Decisions: files beside a batch, one commit each, safe in company, and refused where they mean nothing."""
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from tests.conftest import clone_of, copy_of_todays_code, gristmill
-from tests.judged_turns import judge, land_applications
+from tests.conftest import gristmill
+from tests.judged_turns import House, judge
 from tests.recorded_turns import W
 
 from gristmill.adapters.dvc import CacheMissError
@@ -21,32 +22,8 @@ from gristmill.runs.landed import BatchNameError, Landing, LastTurn
 from gristmill.runs.repository import Repository
 from gristmill.runs.workspace import NoDataError
 
-
-class House(NamedTuple):
-    """A repository whose last turn judged three batches, and one that has landed since."""
-
-    repository: Repository
-    good: str
-    partial: str
-    whole: str
-    unjudged: str
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> House:
-    """Not to be decided in: take `own`."""
-    repository = Repository(copy_of_todays_code(tmp_path_factory.mktemp("house") / "repo"))
-    good = land_applications(repository, "good.csv", 60, 1)
-    partial = land_applications(repository, "partial.csv", 200, 2, Age={6: 212})
-    whole = land_applications(repository, "whole.csv", 40, 3, Age={0: -3, 1: 212}, Amount={1: "n/a?"})
-    judge(repository)
-    return House(repository, good, partial, whole, land_applications(repository, "late.csv", 30, 4))
-
-
-@pytest.fixture
-def own(house: House, tmp_path: Path) -> House:
-    """A clone of it, on the same cache."""
-    return house._replace(repository=clone_of(house.repository.root, tmp_path / "own"))
+DELAYS_S = [n * 0.25 for n in range(1, 13)] if os.environ.get("GRISTMILL_PROVE") else (0.9, 1.9)
+"""After which a decision is killed; it takes 2 s where nothing else is at work."""
 
 
 def say(house: House, batch: str, verb: Any, *rows: str, reason: str = "a look at it") -> Decided:
@@ -94,10 +71,6 @@ def test_a_decision_is_one_file_and_one_commit_and_the_next_turn_obeys(own: Hous
     assert rows[own.good] == {"reverted": 60}
     assert rows[own.unjudged] == {"admitted": 30}
 
-    say(own, own.good, "release")
-    judge(own.repository)
-    assert rows_of(own.repository)[own.good] == {"admitted": 60}
-
 
 def test_two_decisions_at_once_both_stand(own: House) -> None:
     first, second = ids(own, own.whole)[:2]
@@ -112,17 +85,15 @@ def test_two_decisions_at_once_both_stand(own: House) -> None:
 def test_of_two_equal_decisions_at_once_one_is_refused_and_names_the_other(own: House) -> None:
     with ThreadPoolExecutor(2) as pool:
         asked = [pool.submit(say, own, own.whole, "drop", reason=f"number {n}") for n in range(2)]
-        refused = [str(one.exception()) for one in asked if one.exception()]
-    assert refused in ([f"batch {own.whole} is dropped already (Gristmill: number {n})."] for n in range(2)) or (
-        len(refused) == 1 and "is dropped already (" in refused[0]
-    )
-    assert len(decisions(own, own.whole)) == 1
+        (refused,) = [str(one.exception()) for one in asked if one.exception()]
+    (made,) = decisions(own, own.whole).values()
+    assert refused == f"batch {own.whole} is dropped already ({made['actor']}: {made['reason']})."
 
 
 def test_a_decision_killed_at_any_moment_stands_whole_or_not_at_all(own: House) -> None:
     before = own.repository.mill.tip()
     command = [str(Path(sys.executable).parent / "gristmill"), "quarantine", "drop", W, own.whole, "--reason", "killed"]
-    for delay in (0.6, 1.4, 2.2):
+    for delay in DELAYS_S:
         process = subprocess.Popen(
             command, cwd=own.repository.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -143,8 +114,7 @@ def test_what_somebody_dropped_stays_dropped_when_the_batch_is_released(own: Hou
     done = say(own, own.whole, "release", reason="the rest is real")
     assert done.n_rows == 39
     assert done.notes == ("1 row that a decision keeps out stays as it is; `--row ID` names a row of its own",)
-    judge(own.repository)
-    assert rows_of(own.repository)[own.whole] == {"admitted": 39, "dropped": 1}
+    assert set(decisions(own, own.whole)["0002-release.json"]["rows"]) == set(ids(own, own.whole)) - {dropped}
 
 
 def test_what_means_nothing_is_refused_in_a_sentence_and_changes_nothing(house: House) -> None:
@@ -216,8 +186,6 @@ def test_a_clone_without_the_cache_says_where_to_get_it(own: House) -> None:
         say(lonely, own.whole, "drop")
 
 
-def test_the_verbs_say_what_was_done_and_when_it_takes_effect(own: House) -> None:
-    typed = gristmill(own.repository.root, "quarantine", "release", W, own.whole[:8], "--reason", "all real")
-    assert typed.stdout == f"{W}: batch {own.whole} released\nthe next turn takes it in: `gristmill run {W}`\n"
-    typed = gristmill(own.repository.root, "data", "revert", W, own.whole, "--reason", "no, not")
-    assert typed.stdout == f"{W}: batch {own.whole} taken out\nthe next turn takes it in: `gristmill run {W}`\n"
+def test_a_verb_says_what_it_did_and_when_it_takes_effect(own: House) -> None:
+    typed = gristmill(own.repository.root, "data", "revert", W, own.good[:8], "--reason", "a look at it")
+    assert typed.stdout == f"{W}: batch {own.good} taken out\nthe next turn takes it in: `gristmill run {W}`\n"

@@ -166,9 +166,10 @@ def test_of_two_who_look_at_once_one_lands_and_the_other_looks_again(
         return found
 
     monkeypatch.setattr(growing, "look_into_query", look_together)
-    declare(repository, orders(repository, 4, rows_per_batch=3))
+    declare(repository, orders(repository, 4))
     [source] = SourceSettings.read(repository.workload(W).params, "source").growing
-    visits = [Visit(Repository(repository.root), repository.workload(W), source, lambda _: None) for _ in range(2)]
+    several = [source.model_copy(update={"rows_per_batch": n}) for n in (2, 3)]  # else both would land the same batch
+    visits = [Visit(Repository(repository.root), repository.workload(W), one, lambda _: None) for one in several]
     # On two machines each has a folder of its own for what it brings.
     monkeypatch.setattr(Visit, "_note", lambda visit, suffix: repository.state / f"{id(visit)}.{suffix}")
     threads = [threading.Thread(target=visit.take_new) for visit in visits]
@@ -180,7 +181,7 @@ def test_of_two_who_look_at_once_one_lands_and_the_other_looks_again(
     assert ids(repository) == [1, 2, 3, 4] and len(parts(repository)) == 2
 
 
-@pytest.mark.parametrize("seed", range(2 if not os.environ.get("GRISTMILL_PROVE") else 25))
+@pytest.mark.parametrize("seed", range(1 if not os.environ.get("GRISTMILL_PROVE") else 17))
 def test_killed_at_any_moment_every_row_and_file_is_in_exactly_one_batch_in_the_end(
     seed: int, repository: Repository
 ) -> None:
@@ -191,8 +192,8 @@ def test_killed_at_any_moment_every_row_and_file_is_in_exactly_one_batch_in_the_
         "folder.RESTED_S = 0.05\nr = Repository(Path(sys.argv[1]))\n"
         f"print('begun', flush=True)\nland_sources(r, r.workload('{W}'), lambda line: print(line, flush=True))\n"
     )
-    declare(repository, orders(repository, 5, rows_per_batch=3), exports(repository, a="x\n1\n", b="x\n2\n"))
-    for _ in range(2):
+    declare(repository, orders(repository, 5, rows_per_batch=3), exports(repository, a="x\n1\n"))
+    for _ in range(3):
         command = [sys.executable, "-c", code, str(repository.root)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, text=True) as process:
             assert process.stdout is not None
@@ -205,8 +206,8 @@ def test_killed_at_any_moment_every_row_and_file_is_in_exactly_one_batch_in_the_
         orders(repository, 2)
     land_sources(repository, repository.workload(W), lambda _: None)
     assert ids(repository) == list(range(1, len(ids(repository)) + 1)) and len(ids(repository)) == 5 + 2 * (seed % 2)
-    assert sorted(name.rpartition("/")[2] for name in parts(repository) if name.endswith(".csv")) == ["a.csv", "b.csv"]
-    assert sorted(ledger(repository).files("exports").files) == ["a.csv", "b.csv"]
+    assert sorted(name.rpartition("/")[2] for name in parts(repository) if name.endswith(".csv")) == ["a.csv"]
+    assert list(ledger(repository).files("exports").files) == ["a.csv"]
 
 
 def test_the_watcher_polls_what_is_committed_says_what_is_amiss_once_and_waits_for_no_source(

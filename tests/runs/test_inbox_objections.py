@@ -240,7 +240,7 @@ def test_parts_below_a_folder_land_under_their_paths_and_a_manifest_names_them_s
 
 
 @pytest.mark.parametrize("name", ["link.csv", "week/link.csv", "week"])
-def test_a_link_out_of_the_inbox_is_named_and_what_it_leads_to_is_not_read(watched: Watched, name: str) -> None:
+def test_a_link_in_an_inbox_is_named_and_what_it_leads_to_is_not_read(watched: Watched, name: str) -> None:
     secret = watched.repository.root / "secret"
     (secret / "of").mkdir(parents=True)
     (secret / "of" / "key.csv").write_text("x\n1\n")
@@ -249,7 +249,7 @@ def test_a_link_out_of_the_inbox_is_named_and_what_it_leads_to_is_not_read(watch
     path.symlink_to(secret / "of" if name == "week" else secret / "of" / "key.csv")
     watched.rest()
     [note] = watched.notes
-    assert note.startswith(f"data/credit-risk/inbox/{name} is a link out of ") and watched.landed == []
+    assert note.startswith(f"data/credit-risk/inbox/{name} is a link") and watched.landed == []
     assert os.path.lexists(path)
 
 

@@ -215,6 +215,33 @@ def test_the_same_input_gives_the_same_bytes(shop: Workload) -> None:
     assert outputs(shop) == before
 
 
+def test_a_batch_in_quarantine_says_in_a_file_what_landed_why_it_waits_and_what_to_type(shop: Workload) -> None:
+    land(shop, "b1", rows(target={3: 7}))
+    land(shop, "b2", rows(20, first=90, size=dict.fromkeys(range(9), -1.0)))
+    land(shop, "b3", rows(20, first=200))
+    validate(shop)
+    partial, whole = ((shop.quarantine / batch / "reason.md").read_text("utf-8") for batch in ("b1", "b2"))
+    assert partial.startswith("# Batch b1 of shop: partial, 1 of 100 rows are quarantined\n")
+    assert whole.startswith("# Batch b2 of shop: quarantined\n\n20 rows, role train; as it was received, it lies in")
+    assert "## Why it waits\n\n- size: 9 of 20 rows are below 0 (in cm)\n- 9 of 20 rows are bad, more than" in whole
+    assert '    gristmill quarantine release shop b2 --reason "..."\n' in whole
+    assert not (shop.quarantine / "b3").exists()
+
+
+def test_of_a_batch_that_waits_as_a_whole_the_rows_at_fault_are_named_with_their_columns(shop: Workload) -> None:
+    land(
+        shop,
+        "b2",
+        rows(20, size={4: -1.0, 7: -1.0}, target={7: 9}, problems={9: ["a.csv, row 10: 'label' is not a number"]}),
+    )
+    validate(shop)
+    assert read_batch(shop.quarantine / "b2" / "reasons.parquet").rows.to_pylist() == [
+        {"reasons": ["size: below 0"], "columns": [["size"]], "position": 4},
+        {"reasons": ["label: outside 0..2", "size: below 0"], "columns": [["target"], ["size"]], "position": 7},
+        {"reasons": ["a.csv: 'label' is not a number"], "columns": [["target"]], "position": 9},
+    ]
+
+
 def test_nothing_new_admitted_leaves_the_bytes_of_admitted_json(shop: Workload) -> None:
     land(shop, "b1", rows())
     validate(shop)

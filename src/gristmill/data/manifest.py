@@ -73,6 +73,8 @@ class Finding(BaseModel):
     """The version that was asked; None before there is one."""
     warnings: tuple[str, ...] = ()
     """What a person should know, a sentence each; empty where nothing is amiss."""
+    notes: tuple[str, ...] = ()
+    """What could not be checked, and why; it keeps nothing out."""
     labels: dict[str, Any] | None = None
     """Figures of the label checks (quality/labels.py); None where they could not be made."""
     drift: dict[str, Any] | None = None

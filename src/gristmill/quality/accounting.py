@@ -5,11 +5,13 @@ Nothing here depends on when or where it was made: the same data gives the same 
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from gristmill.data.manifest import Decision, Finding
 from gristmill.quality.reasons import Positions, Reason
 from gristmill.quality.statuses import Status, Statuses, count, ranges
 
@@ -27,6 +29,8 @@ class Account(NamedTuple):
     reasons: list[Reason]
     targets: dict[int, object]
     """Corrected targets by position."""
+    finding: Finding | None = None
+    """What the checks at landing found."""
 
 
 def account_sha256(account: Account) -> str:
@@ -65,9 +69,36 @@ def report(accounts: list[Account]) -> dict[str, Any]:
                 "n_rows": account.n_rows,
                 "rows": rows,
                 "reasons": told(account),
+                "finding": headline(account.finding),
             }
         )
-    return {"rows": {**total, "total": total.total()}, "batches": batches}
+    n_warnings = sum(len(account.finding.warnings) for account in accounts if account.finding)
+    return {"rows": {**total, "total": total.total()}, "check_warnings": n_warnings, "batches": batches}
+
+
+def newest_finding(decisions: Sequence[Decision]) -> Finding | None:
+    """What the checks at landing found, from the decisions beside a batch."""
+    return next((decision.finding for decision in reversed(decisions) if decision.finding), None)
+
+
+def headline(finding: Finding | None) -> dict[str, Any] | None:
+    """A finding without its tables: no record is named in a report, and a thousand batches make no book."""
+    if finding is None:
+        return None
+
+    def figures(found: dict[str, Any] | None) -> dict[str, Any] | None:
+        if found is None:
+            return None
+        plain = {key: value for key, value in found.items() if not isinstance(value, dict | list) or key == "drifted"}
+        return {**plain, "alarms": sorted(found["alarms"])}
+
+    return {
+        "champion": finding.champion,
+        "warnings": list(finding.warnings),
+        "notes": list(finding.notes),
+        "labels": figures(finding.labels),
+        "drift": figures(finding.drift),
+    }
 
 
 def told(account: Account) -> list[dict[str, Any]]:

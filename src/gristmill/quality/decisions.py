@@ -59,7 +59,9 @@ def read_decisions(decisions: Sequence[Decision], record_ids: pa.ChunkedArray) -
     reasons = []
     rows = _Rows(record_ids, decisions)
     for number, decision in enumerate(decisions):
-        reasons += [Reason(told, "warning") for told in (decision.finding.warnings if decision.finding else ())]
+        if decision.finding:
+            reasons += [Reason(told, "warning") for told in decision.finding.warnings]
+            reasons += [Reason(told, "info") for told in decision.finding.notes]
         if decision.decision == "check":
             continue
         named = decision.targets if decision.decision == "correct" else decision.rows

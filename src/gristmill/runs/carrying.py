@@ -24,6 +24,7 @@ from gristmill.adapters.remotes import Remote, RemoteFaultError, find_remote
 from gristmill.ground.errors import GristmillError
 from gristmill.registry.mill import BRANCH
 from gristmill.registry.named import Output, members
+from gristmill.registry.versions import Version
 from gristmill.runs.needed import is_cached, needed, versions_of
 from gristmill.runs.repository import Repository
 
@@ -105,6 +106,25 @@ def fetch(
     files = chain.from_iterable(members(output, partial(read_list, repository.cache)) for output in wanted)
     missing = {md5 for md5, _ in files if not is_cached(repository, md5)}
     return n_lists + len(_carry(lambda md5: sources.take(md5, advance), missing - lists))
+
+
+def bring_version(repository: Repository, version: Version) -> None:
+    """Have the model and the package of a version in the cache: `gristmill gc` may have taken them out.
+
+    Raises:
+        CacheMissError: neither the cache nor a remote has them.
+        UnverifiedRemoteError, RemoteFaultError, DamagedObjectError: a remote cannot be taken from.
+    """
+    name, number = version.workload, version.version
+    outputs = [
+        Output(str(version.model["md5"]), f"models/{name}/challenger", name, number),
+        Output(str(version.package["md5"]), f"models/{name}/package", name, number),
+    ]
+    fetch(repository, outputs)
+    for output in outputs:
+        for md5, path in members(output, partial(read_list, repository.cache)):
+            if not is_cached(repository, md5):
+                raise CacheMissError(repository.cache, f"{path} of {name} {number} ({md5})")
 
 
 class Sources:

@@ -25,7 +25,7 @@ from gristmill.quality.statuses import Status
 from gristmill.registry.mill import Change
 from gristmill.runs.landed import Landing, LastTurn, Tables
 from gristmill.runs.repository import Repository
-from gristmill.runs.workspace import sweep, worktree
+from gristmill.runs.workspace import NoDataError, sweep, worktree
 
 Verb = Literal["release", "drop", "revert"]
 
@@ -107,11 +107,13 @@ def commit_decisions(
         What was decided.
 
     Raises:
+        NoDataError: nothing has landed.
         GristmillError: what `choose` raises, or DVC or git refused; nothing was changed.
     """
     sweep(repository)
     made: Mapping[str, Decision] = {}
-    tip = repository.mill.begin()
+    if (tip := repository.mill.tip()) is None:
+        raise NoDataError(workload)
     choose(tip)  # what means nothing is refused before anything is made
     with worktree(repository, f"decide-{workload}-{secrets.token_hex(4)}", tip, is_kept=False) as tree:
         dvc = Dvc(tree, repository.cache)

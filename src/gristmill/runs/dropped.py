@@ -37,9 +37,9 @@ class Entry:
     path: Path
 
     @property
-    def files(self) -> list[Path]:
-        """All that it holds but folders, a sender's manifest included."""
-        return list(files_below(self.path).values()) if self.path.is_dir() else [self.path]
+    def files(self) -> dict[str, Path]:
+        """All that it holds but folders, a sender's manifest included, by path below `folder`."""
+        return files_below(self.path) if self.path.is_dir() else {self.path.name: self.path}
 
     @property
     def folder(self) -> Path:
@@ -54,7 +54,7 @@ class Entry:
     @property
     def parts(self) -> dict[str, Path]:
         """The files that land, by the names under which they do."""
-        return {path.relative_to(self.folder).as_posix(): path for path in self.files if path != self.manifest}
+        return {name: path for name, path in self.files.items() if path != self.manifest}
 
     @property
     def is_leaving(self) -> bool:
@@ -67,8 +67,15 @@ class Entry:
         Raises:
             FileNotFoundError: it is there no more.
         """
-        stats = ((path, path.stat() if path.exists() else path.lstat()) for path in self.files)
-        return tuple((str(path.relative_to(self.path)), s.st_ino, s.st_size, s.st_mtime_ns) for path, s in stats)
+        stats = ((name, _stat(path)) for name, path in self.files.items())
+        return tuple((name, s.st_ino, s.st_size, s.st_mtime_ns) for name, s in stats)
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError:  # a link to nothing, or to itself
+        return path.lstat()
 
 
 def entries(repository: Repository) -> list[Entry]:
@@ -124,13 +131,13 @@ def _objection(repository: Repository, entry: Entry) -> str | None:
 
 
 def _unusable(here: Path, entry: Entry) -> str | None:
-    files = entry.files
+    files = list(entry.files.values())
     for path in dict.fromkeys((entry.path, *(path.parent for path in files if path != entry.path), *files)):
         rights, what = (os.R_OK | os.W_OK | os.X_OK, "read and emptied") if path.is_dir() else (os.R_OK, "read")
         if path.exists() and not os.access(path, rights):
             return f"{path.relative_to(here)} may not be {what} by this user: give the right to, or take it out"
-    if entry.path.is_symlink() and entry.path.exists() and not entry.path.resolve().is_relative_to(entry.path.parent):
-        return f"{entry.path.relative_to(here)} is a link out of the inbox: put there what it leads to, or take it out"
+    if entry.path.is_symlink() and entry.path.exists():
+        return f"{entry.path.relative_to(here)} is a link: put in its place what it leads to, or take it out"
     for path in files:
         if any(is_temporary(name) for name in path.relative_to(entry.path).parts):
             return f"{path.relative_to(here)} has a temporary name: rename it when it is whole, or take it out"

@@ -20,6 +20,7 @@ from gristmill.data.growing.settings import BucketSource, FolderSource, GrowingS
 from gristmill.data.mirrors import Report, quiet
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.workload import Workload
+from gristmill.runs.checks import check_lines
 from gristmill.runs.landing import Landed, land
 from gristmill.runs.locks import locked
 from gristmill.runs.repository import Repository
@@ -89,6 +90,8 @@ class Visit:
                 self.landed.append(landed)
                 what = "landed" if landed.is_new else "had landed before:"
                 self._tell(f"{what} batch {landed.manifest.batch} ({arrival.what})")
+                for line in check_lines(landed.check):
+                    self._tell(line)
         return found.is_all or bool(self.amiss)
 
     def _land(self, arrival: Arrival) -> Landed:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import read_json, write_text
+from gristmill.runs.checks import check_lines
 from gristmill.runs.dropped import (
     LEAVING,
     Entry,
@@ -189,6 +190,8 @@ class _Settling:
             times = f"at rest {rested_s:.1f} s after it was seen, landed in {took_s:.1f} s"
             what = f"landed as batch {batch} ({times})"
         self._voice.say(f"{entry.workload}: {entry.path.name} {what}")
+        for line in check_lines(landed.check):
+            self._voice.say(f"{entry.workload}: {entry.path.name}: {line}")
         del self._seen[entry], self._tried[entry]  # what takes its name now is another one
         self._tell(entry.path, None)
 

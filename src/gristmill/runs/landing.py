@@ -16,13 +16,14 @@ from typing import NamedTuple
 
 from gristmill.adapters.dvc import Dvc, DvcError
 from gristmill.adapters.objects import file_chunks, md5_of, store
-from gristmill.data.manifest import Manifest, Part, Role, batch_id
+from gristmill.data.manifest import Decision, Manifest, Part, Role, batch_id
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, write_json
 from gristmill.ground.settings import parse_yaml
 from gristmill.ground.workload import Workload
 from gristmill.registry.aliases import Barred, frozen_file
 from gristmill.registry.mill import Change
+from gristmill.runs.checks import check_landing
 from gristmill.runs.needed import is_cached
 from gristmill.runs.parts import PartsError, check_names, parts_of, told
 from gristmill.runs.repository import Repository
@@ -44,6 +45,8 @@ class Landed(NamedTuple):
     """The commit on `mill`; None where there was nothing to commit."""
     n_restored: int = 0
     """Objects that DVC's cache had lost, and that this second landing of the same bytes brought back."""
+    check: Decision | None = None
+    """What the checks at landing found, as it lies beside the batch."""
 
 
 Alongside = Callable[[str | None], Mapping[str, bytes]]
@@ -99,6 +102,7 @@ def land(
         with worktree(repository, name, tip) as tree:
             folder = f"data/{workload.name}/landing/{now():%Y-%m}/{manifest.batch}"
             _copy(parts, manifest, tree / folder)
+            check = check_landing(repository, workload, manifest, tree / folder, tip, now())
             is_new = True
 
             def build(at: str | None) -> list[Change] | None:
@@ -119,7 +123,7 @@ def land(
     except BaseException:
         _forget(repository, name)
         raise
-    return Landed(manifest, is_new, commit)
+    return Landed(manifest, is_new, commit, check=check if is_new else None)
 
 
 def _forget(repository: Repository, name: str) -> None:

@@ -76,7 +76,7 @@ def unfit(file: Path, folder: Path) -> str | None:
         return "may not be looked into by this user"
     if not file.is_file():
         return "is no file (a link to nothing or to a folder, a pipe)"
-    if file.is_symlink() and not file.resolve().is_relative_to(folder.resolve()):
+    if file.is_symlink() and (file.readlink().is_absolute() or not file.resolve().is_relative_to(folder.resolve())):
         return "is a link out of its folder"
     return None
 

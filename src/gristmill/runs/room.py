@@ -49,7 +49,7 @@ def room_warning(repository: Repository, now: datetime, free: int | None = None)
     return (
         f"the disk of DVC's cache ({repository.cache}) will be full by {full:%Y-%m-%d}: {decimal(free)} are free, and "
         f"turns like the last ones add {decimal(int(per_day / n_turns))} each, {n_turns:.3g} a day. "
-        "`gristmill gc` says what can go."
+        "`gristmill gc` says what may go."
     )
 
 
@@ -86,14 +86,14 @@ def _growth(repository: Repository, workload: str, now: datetime) -> Growth:
 def _objects(repository: Repository, workload: str, commit: str) -> dict[str, int]:
     """The objects that a workload's data and last turn have at a commit of the branch, with their sizes in bytes."""
     named: list[Output] = []
-    for path in (f"data/{workload}/landing.dvc", "dvc.lock"):
-        named += in_file(path, repository.mill.read(path, commit) or b"")
+    for name in (f"data/{workload}/landing.dvc", "dvc.lock"):
+        named += in_file(name, repository.mill.read(name, commit) or b"")
     sizes = {}
     for output in named:
         if output.workload == workload and not output.in_git:
             for md5, _ in members(output, partial(read_list, repository.cache)):
-                kept = object_path(repository.cache, md5)
-                sizes[md5] = kept.stat().st_size if kept.is_file() else 0
+                path = object_path(repository.cache, md5)
+                sizes[md5] = path.stat().st_size if path.is_file() else 0
     return sizes
 
 

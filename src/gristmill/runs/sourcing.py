@@ -9,6 +9,7 @@ from gristmill.data.sources import FetchedBatch, SourceSettings, fetch_batch
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.settings import SettingsError
 from gristmill.ground.workload import Workload
+from gristmill.runs.checks import check_lines
 from gristmill.runs.growing import Visit, today
 from gristmill.runs.landing import Landed, land
 from gristmill.runs.repository import Repository
@@ -81,6 +82,8 @@ def _land_declared(
         what = "landed" if landed[-1].is_new else "had landed before:"
         names = ", ".join(path.name for path in fetched.parts)
         say(f"{workload.name}: {what} batch {landed[-1].manifest.batch} ({names})")
+        for line in check_lines(landed[-1].check):
+            say(f"{workload.name}: {line}")
     return landed
 
 

@@ -24,6 +24,7 @@ from gristmill.quality.accounting import (
     admitted_entry,
     batch_status,
     named_positions,
+    newest_finding,
     quarantined_positions,
     quarantined_rows,
     reason_file,
@@ -93,6 +94,7 @@ def validate(workload: Workload, memo: Memo | None = None) -> None:
             whole=verdict.whole,
             reasons=verdict.reasons + added,
             targets=verdict.targets,
+            finding=newest_finding(batch.decisions),
         )
         for batch, (verdict, _, _), (statuses, added) in zip(landed, judgements, settled, strict=True)
     ]

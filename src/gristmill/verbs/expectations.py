@@ -1,4 +1,4 @@
-"""`gristmill expectations`: are the suites sound, and what are they measured by."""
+"""`gristmill expectations`: are the suites sound, what are they measured by, and what was found in detail."""
 
 from pathlib import Path
 from typing import Annotated
@@ -58,3 +58,16 @@ def profile(
     say(
         f"{shown}: {made.n:,} rows, {len(made.columns)} columns, {len(made.classes)} classes; review it, then commit it"
     )
+
+
+@app.command()
+def docs(
+    workload: WorkloadArgument,
+    last: Annotated[int, typer.Option(min=1, help="So many batches, the newest.")] = 20,
+) -> None:
+    """Write Great Expectations' Data Docs of the newest batches; they open without a network."""
+    from gristmill.runs.data_docs import build_data_docs
+
+    repository = open_repository()
+    index = build_data_docs(repository, repository.workload(workload), last, say)
+    say(f"open {index.relative_to(repository.here)}")
