@@ -36,6 +36,9 @@ class Scale(NamedTuple):
 
 SMALL = Scale(rows=(2_000,), compared=2_000, already_in=(2, 4), batch_rows=1_000, rounds=1)
 _MOST_GIB = 4
+_NEW = 5_000
+"""The first seed of batches that come when others are in."""
+_DVC_ROUNDS = 2
 
 
 class Spent(NamedTuple):
@@ -67,7 +70,7 @@ def main() -> None:
 
 def one_batch(scratch: Scratch, workload: Workload, n_rows: int) -> None:
     """All rows in one batch, for the first time."""
-    _python(scratch, "-m", "benchmarks.door", "land", workload.name, str(n_rows), "1", "1")
+    _land(scratch, workload, n_rows, first_seed=1)
     spent = {stage: _stage(scratch, workload, stage) for stage in ("ingest", "validate")}
     wall_s = sum(one.wall_s for one in spent.values())
     tell(f"ingest and validate of {n_rows:,} rows in one batch", n_rows / wall_s, "rows/s")
@@ -103,37 +106,35 @@ def side_by_side(scratch: Scratch, workload: Workload, n_rows: int, rounds: int)
 
 
 def one_more(scratch: Scratch, histories: dict[int, Workload], scale: Scale) -> None:
-    """One new batch, with others in already; DVC's own work is not in it."""
-    cpu_s: dict[int, list[float]] = {n: [] for n in histories}
-    wall_s: dict[int, list[float]] = {n: [] for n in histories}
-    others: dict[str, list[float]] = {"pandera": [], "by-hand": []}
+    """One new batch, with others in already: its two stages, as processes, and then all that DVC does about them."""
     for n, workload in histories.items():
-        _python(scratch, "-m", "benchmarks.door", "land", workload.name, str(scale.batch_rows), "1", str(n))
-        spent = [_stage(scratch, workload, stage) for stage in ("ingest", "validate")]
-        tell(f"CPU time of {n:,} batches of {scale.batch_rows:,} rows, none known", sum(s.cpu_s for s in spent), "s")
+        _land(scratch, workload, scale.batch_rows, first_seed=1, n_batches=n)
+        cpu_s = sum(_stage(scratch, workload, stage).cpu_s for stage in ("ingest", "validate"))
+        tell(f"CPU time of {n:,} batches of {scale.batch_rows:,} rows, none known", cpu_s, "s")
+    stages: dict[int, list[Spent]] = {n: [] for n in histories}
+    others: dict[str, list[float]] = {"pandera": [], "by-hand": []}
     for number in range(scale.rounds):
         for n, workload in histories.items():
-            _python(
-                scratch, "-m", "benchmarks.door", "land", workload.name, str(scale.batch_rows), str(5000 + number), "1"
-            )
-            spent = [_stage(scratch, workload, stage) for stage in ("ingest", "validate")]
-            cpu_s[n].append(sum(one.cpu_s for one in spent))
-            wall_s[n].append(sum(one.wall_s for one in spent))
+            _land(scratch, workload, scale.batch_rows, first_seed=_NEW + number)
+            stages[n] += [_together([_stage(scratch, workload, stage) for stage in ("ingest", "validate")])]
         for name, times in others.items():
-            times.append(_check(scratch, workload, name).cpu_s)
+            times.append(_check(scratch, histories[min(histories)], name).cpu_s)
+    with_dvc: dict[int, list[Spent]] = {n: [] for n in histories}
+    for number in range(-1, min(scale.rounds, _DVC_ROUNDS)):
+        for n, workload in histories.items():
+            _land(scratch, workload, scale.batch_rows, first_seed=_NEW + scale.rounds + 1 + number)
+            spent = _with_dvc(scratch, workload)
+            with_dvc[n] += [spent] if number >= 0 else []  # the first time, DVC takes all outputs into its cache
     one = f"one new batch of {scale.batch_rows:,} rows"
-    for n in histories:
-        tell_median(f"CPU time of {one}, {n:,} already in", cpu_s[n], "s")
-        tell_median(f"wall time of {one}, {n:,} already in", wall_s[n], "s")
+    for how, taken in (("", stages), (" with dvc add and dvc repro", with_dvc)):
+        for n in histories:
+            tell_median(f"CPU time of {one}{how}, {n:,} already in", [some.cpu_s for some in taken[n]], "s")
+            tell_median(f"wall time of {one}{how}, {n:,} already in", [some.wall_s for some in taken[n]], "s")
+        first, last = (statistics.median(some.cpu_s for some in taken[n]) for n in (min(histories), max(histories)))
+        words = f"CPU time of {one}{how}, {max(histories):,} already in, by that with {min(histories):,}"
+        tell(words, last / first, "times", None if how else "<= 1.5")
     for name, times in others.items():
         tell_median(f"CPU time of {one}, checked alone {_called(name)}: the process", times, "s")
-    first, last = (statistics.median(cpu_s[n]) for n in (min(histories), max(histories)))
-    tell(
-        f"{one} with {max(histories):,} already in, by the same with {min(histories):,}",
-        last / first,
-        "times",
-        "<= 1.5",
-    )
 
 
 def _called(other: str) -> str:
@@ -156,9 +157,7 @@ def _stage(scratch: Scratch, workload: Workload, stage: str, *, forgetful: bool 
 
 
 def _python(scratch: Scratch, *args: str) -> Spent:
-    """A Python of its own: what a process took at most of memory is known only when it has ended.
-
-    Rides are made in such a process too: a child's peak counts what its parent held when it was started.
+    """Run a Python of its own to its end; its children count with it.
 
     Raises:
         RuntimeError: it failed.
@@ -183,8 +182,28 @@ def _check(scratch: Scratch, workload: Workload, how: str) -> Spent:
     return _python(scratch, "-m", "benchmarks.checks", how, str(table), str(workload.data / "kept.parquet"))
 
 
-def _land(name: str, n_rows: str, first_seed: str, n_batches: str) -> None:
-    """Land batches in the working tree, a seed each."""
+def _with_dvc(scratch: Scratch, workload: Workload) -> Spent:
+    """What a person would type when a batch has landed; DVC deletes outputs, runs a stage, hashes and links what it made."""
+    add = _python(scratch, "-m", "dvc", "add", "--quiet", str(workload.landing.relative_to(scratch.root)))
+    stages = [f"{stage}@{workload.name}" for stage in ("ingest", "validate")]
+    return _together([add, _python(scratch, "-m", "dvc", "repro", "--quiet", "--single-item", *stages)])
+
+
+def _together(spent: list[Spent]) -> Spent:
+    return Spent(
+        sum(one.cpu_s for one in spent), sum(one.wall_s for one in spent), max(one.peak_mib for one in spent), ""
+    )
+
+
+def _land(scratch: Scratch, workload: Workload, n_rows: int, first_seed: int, n_batches: int = 1) -> None:
+    """Land batches, a seed each.
+
+    In a process of its own, for a child's peak of memory counts what its parent held when it was started.
+    """
+    _python(scratch, "-m", "benchmarks.door", "land", workload.name, *map(str, (n_rows, first_seed, n_batches)))
+
+
+def _land_here(name: str, n_rows: str, first_seed: str, n_batches: str) -> None:
     for seed in range(int(first_seed), int(first_seed) + int(n_batches)):
         land_rides(Workload(name, "tabular", Path.cwd()), int(n_rows), seed)
 
@@ -222,7 +241,7 @@ def _cpu_s(work: Callable[[], object]) -> float:
     return time.process_time() - before
 
 
-_INSIDE: dict[str, Callable[..., None]] = {"land": _land, "validate": _validate_alone}
+_INSIDE: dict[str, Callable[..., None]] = {"land": _land_here, "validate": _validate_alone}
 """What runs in a process of its own."""
 
 

@@ -145,7 +145,9 @@ def test_no_damage_to_the_memo_changes_an_output(
     without = turned(small, None)
     turned(small, memo)
     entries = [path for path in sorted(memo.rglob("*")) if path.is_file()]
-    assert len(entries) == 10  # three tables, three verdicts, the reasons of two batches' rows, and two accounts of use
+    assert (
+        len(entries) == 12
+    )  # three tables and verdicts, two batches' reasons (for rows, in words), two accounts of use
     for entry in entries:
         if entry.exists():
             entry.write_bytes(damage(entry.read_bytes()))

@@ -49,15 +49,14 @@ class CompiledSuite:
         Of many rows, the expectations of the same columns are asked together, about these columns alone: for each of them
         Great Expectations copies all of the table that it is given, less the rows where the column is empty.
         """
-        if len(rows) < _MANY_ROWS:
-            return self._outcomes(rows, asked)
         together: dict[tuple[str, ...], list[int]] = {}
         for i in asked:
-            columns = looked_at([self._suite.expectations[i]], rows.column_names)
-            together.setdefault(tuple(columns or rows.column_names[:1]), []).append(i)
+            columns = looked_at([self._suite.expectations[i]], rows.column_names) or rows.column_names[:1]
+            together.setdefault(tuple(columns if len(rows) >= _MANY_ROWS else rows.column_names), []).append(i)
         found = [
             outcome for columns, some in together.items() for outcome in self._outcomes(rows.select(columns), some)
         ]
+        self._batch.get_batch({"dataframe": _frame(rows.slice(0, 0))})  # else its engine would hold on to the last one
         return sorted(found, key=lambda outcome: outcome.expectation)
 
     def _outcomes(self, rows: pa.Table, asked: Sequence[int]) -> list[Outcome]:
@@ -65,7 +64,6 @@ class CompiledSuite:
             return []
         frame = _frame(rows)
         result = self._ask(frame, questions, "COMPLETE")
-        self._batch.get_batch({"dataframe": frame.iloc[:0]})  # else its engine would hold on to the whole frame
         found = {one.expectation_config.meta[_NAME]: one for one in result.results}
         assert found.keys() == {question.name for question in questions}, "Great Expectations lost an expectation"
         return [_outcome(question, found[question.name], frame) for question in questions]

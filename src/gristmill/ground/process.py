@@ -6,12 +6,14 @@ refuses, rather than record one.
 """
 
 import importlib.metadata
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from gristmill.ground.errors import GristmillError
+from gristmill.ground.files import files_in
 from gristmill.ground.pipeline import StageDefinition
 from gristmill.ground.settings import read_yaml
 
@@ -83,10 +85,12 @@ def snapshot(root: Path, definition: StageDefinition) -> dict[str, Any]:
         path = root / dep
         if not path.exists():
             raise GroundError(f"{dep} does not exist. `gristmill land` brings data, `gristmill pull` the mill's files.")
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and "__pycache__" not in file.parts:
-                stat = file.stat()
-                files[str(file.relative_to(root))] = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        found = (
+            [(entry.path, entry.stat()) for entry in files_in(path)] if path.is_dir() else [(str(path), path.stat())]
+        )
+        for file, stat in found:
+            if "__pycache__" not in file:
+                files[file[len(f"{root}{os.sep}") :]] = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
     values = {file: read_yaml(root / file) for file in {file for file, _ in definition.params}}
     return {**files, **{f"{key} in {file}": values[file].get(key) for file, key in definition.params}}
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from gristmill.adapters.expectations import CompiledSuite
 from gristmill.data.batches import BatchTable, CorruptBatchError, read_batch, read_rows, write_batch
-from gristmill.data.manifest import LandedBatch, read_landing
+from gristmill.data.manifest import LandedBatch, Manifest, read_landing
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, new_folder, write_json
 from gristmill.ground.memo import Memo
@@ -168,8 +168,7 @@ def _write(
         for batch, account, sha256 in zip(landed, accounts, hashes, strict=True):
             _write_quarantine(workload, account, sha256, folder, memo)
             if account.whole or len(quarantined_positions(account)):
-                text = explained(account, batch.manifest, workload.name)
-                (folder / account.batch / "reason.md").write_text(text, "utf-8")
+                _write_explained(workload, account, batch.manifest, folder, memo)
         kept_out = [entry for entry in figures["batches"] if entry["n_rows"] == 0 or _kept_out(entry)]
         write_json(
             folder / "index.json",
@@ -212,6 +211,15 @@ def _write_quarantine(workload: Workload, account: Account, table_sha256: str, f
             read = read_rows(_table(workload, account.batch), positions)
             table = BatchTable(quarantined_rows(read.rows, account), read.problems)
         write_batch(folder / name, table)
+        memo.keep(key, workload.quarantine / name)
+
+
+def _write_explained(workload: Workload, account: Account, manifest: Manifest, folder: Path, memo: Memo) -> None:
+    """What a person reads; from the memo as a link, for it is the flushing of so many files that takes time."""
+    text, name = explained(account, manifest, workload.name), Path(account.batch, "reason.md")
+    key = memo.key(name.name, text)
+    if not memo.link(key, folder / name):
+        (folder / name).write_text(text, "utf-8")
         memo.keep(key, workload.quarantine / name)
 
 
