@@ -27,7 +27,7 @@ DELIMITERS = (",", ";", "\t", "|")
 Decimal = Literal[".", ","]
 
 _NAMES = {",": "commas", ";": "';'", "\t": "tabs", "|": "'|'"}
-CHUNK_ROWS = 65_536
+CHUNK_ROWS = 16_384
 _CHUNK_CHARACTERS = 8_388_608
 _SAMPLE_ROWS = 2_000
 """Rows from which delimiter and decimal mark are told: enough to meet both, and a large file stays quick."""

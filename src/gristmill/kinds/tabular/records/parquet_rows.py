@@ -26,7 +26,7 @@ from gristmill.kinds.tabular.records.columns import column_problems
 from gristmill.kinds.tabular.records.rows import LostRows, Rows
 from gristmill.kinds.tabular.records.settings import ColumnKind, IngestSettings
 
-_CHUNK_ROWS = 65_536
+_CHUNK_ROWS = 16_384
 _BUFFER_BYTES = 1_048_576
 _PLAUSIBLE_ROWS = 1_000_000
 _ROWS_PER_BYTE = 2
