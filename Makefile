@@ -26,8 +26,9 @@ prove: install  ## the same claims with the full numbers, and the benchmarks; wr
 	@GRISTMILL_PROVE=1 $(BIN)/pytest -n 3 --dist loadfile --timeout 3600
 	@$(BIN)/python -m benchmarks.measure
 
-lint: install  ## ruff: rules and format
+lint: install  ## ruff: rules and format; and the suites in expectations/
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/gristmill expectations lint
 
 types: install  ## mypy, strict
 	@$(BIN)/mypy

@@ -24,7 +24,7 @@ from gristmill.ground.process import installed_release
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "docs" / "measured.json"
-BENCHMARKS = ("cli", "landing", "turn", "up", "training", "gate", "story")
+BENCHMARKS = ("cli", "landing", "door", "turn", "up", "training", "gate", "alarms", "story")
 _TOOLS = ("prefect", "dvc", "great_expectations", "torch", "bentoml")
 _BUSY = 0.5
 

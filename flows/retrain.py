@@ -76,7 +76,7 @@ def retrain(workload: str, reason: str = "a person asked", code: str = "HEAD", r
         else:
             for name in STAGES:
                 stage(ws.run_stage, name, workload)
-            say("%d rows, each with one status", check_every_row_has_a_status(ws.workload))
+            say("%d rows, each with one status", check_every_row_has_a_status(ws.workload, repo.memos))
         outcome = record_run(ws, reason, repo.git.actor())  # also of an idle turn: a promotion may have waited for it
         if not is_idle:
             publish(ws)

@@ -12,11 +12,12 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from flows.turns import Turns
 from gristmill.runs.inbox import watch
+from gristmill.runs.polling import poll_sources
 from gristmill.runs.repository import Repository
 
 
 def watch_inboxes(repository: Repository) -> None:
-    """Land what is dropped and ask the server of PREFECT_API_URL for turns, until SIGTERM or SIGINT."""
+    """Land what is dropped and what growing sources have, and ask the server for turns, until SIGTERM or SIGINT."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -30,7 +31,10 @@ def watch_inboxes(repository: Repository) -> None:
             except (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound):
                 return  # the server is being started again; data goes on waiting, and asking goes on
 
+        polling = threading.Thread(target=poll_sources, args=(Repository(repository.here), _say, stop), daemon=True)
+        polling.start()
         watch(repository, ask, _say, stop)
+        polling.join()
 
 
 def _say(line: str) -> None:

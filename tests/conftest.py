@@ -14,6 +14,7 @@ from flows.server import prefect_server
 from tests.applications import applications, write_applications
 
 from gristmill.runs.landing import land
+from gristmill.runs.locks import locked
 from gristmill.runs.repository import Repository
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +58,8 @@ def dvc(folder: Path, *args: str) -> str:
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith(("PREFECT_", "GIT_", "BENTOML_")) or name in ("GRISTMILL_SERVING", "GRISTMILL_CHECKPOINTS"):
+        ours = ("GRISTMILL_SERVING", "GRISTMILL_CHECKPOINTS", "GRISTMILL_MEMO")
+        if name.startswith(("PREFECT_", "GIT_", "BENTOML_")) or name in ours:
             monkeypatch.delenv(name)
 
 
@@ -102,14 +104,25 @@ def milled(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
 
     Not to be changed: take `turned`, a clone on the same cache.
     """
-    folder = copy_of_todays_code(tmp_path_factory.mktemp("milled") / "repo")
+    # xdist's workers, each a session of its own, share the folder above theirs; one makes it, and the others wait.
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "milled"
+    shared.mkdir(exist_ok=True)
+    with locked(shared / "lock", lambda: None):
+        if not (shared / "whole").exists():
+            shutil.rmtree(shared / "repo", ignore_errors=True)
+            _mill(copy_of_todays_code(shared / "repo"), prefect_api)
+            (shared / "whole").touch()
+    return shared / "repo"
+
+
+def _mill(folder: Path, prefect_api: str) -> None:
     make_quick(folder / "params" / "credit-risk.yaml")
     commit_all(folder, "train quickly")
     repository = Repository(folder)
     csv_file = write_applications(folder.parent / "first.csv", applications(400, seed=1))
     land(repository, repository.workload("credit-risk"), [csv_file])
     turn(folder, "credit-risk", prefect_api)
-    return folder
 
 
 @pytest.fixture

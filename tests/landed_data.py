@@ -39,18 +39,35 @@ def workload(root: Path, kind: str, params: dict[str, Any] | None = None) -> Wor
 
 def land(to: Workload, *contents: bytes, role: Role = "train", month: str = "2026-01") -> str:
     """Put a batch into the landing; its id."""
-    parts = [
-        Part(name=f"part-{number}", sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-        for number, content in enumerate(contents)
-    ]
-    batch = batch_id(role, parts)
+    return land_files(to, _named(contents), role, month)
+
+
+def land_files(to: Workload, files: dict[str, bytes], role: Role = "train", month: str = "2026-01") -> str:
+    """The same, under names of one's own."""
+    batch = batch_id(role, _parts(files))
     folder = to.landing / month / batch
-    folder.mkdir(parents=True)
-    for part, content in zip(parts, contents, strict=True):
-        (folder / part.name).write_bytes(content)
-    manifest = Manifest(batch=batch, role=role, parts=tuple(parts), origin="a test")
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    manifest = Manifest(batch=batch, role=role, parts=tuple(_parts(files)), origin="a test")
     write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
     return batch
+
+
+def batch_name(*contents: bytes, role: Role = "train") -> str:
+    """The id of a batch of these parts."""
+    return batch_id(role, _parts(_named(contents)))
+
+
+def _named(contents: tuple[bytes, ...]) -> dict[str, bytes]:
+    return {f"part-{number}": content for number, content in enumerate(contents)}
+
+
+def _parts(files: dict[str, bytes]) -> list[Part]:
+    return [
+        Part(name=name, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+        for name, content in files.items()
+    ]
 
 
 def csv(n: int, seed: int) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "gristmill"
-PHASES = {"profile", "records", "tensors", "network", "answers"}
+PHASES = {"profile", "records", "tensors", "network", "answers", "checks"}
 
 
 def test_an_init_holds_a_docstring_and_nothing_else_but_for_a_kinds_phases() -> None:

@@ -45,10 +45,15 @@ def weights(contract: dict[str, Any], seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(scale=0.01, size=(n_inputs, len(contract["classes"]))).astype(np.float32)
 
 
-def write_model(folder: Path, contract: dict[str, Any], seed: int = 0, workload: str = "toy") -> str:
-    """Write model.onnx, contract.json, manifest.json (and what must not travel), and return the model's hash."""
+def write_model(
+    folder: Path, contract: dict[str, Any], seed: int = 0, workload: str = "toy", learnt: np.ndarray | None = None
+) -> str:
+    """Write model.onnx, contract.json, manifest.json (and what must not travel), and return the model's hash.
+
+    `learnt` weights take the place of the seed's.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    w = weights(contract, seed)
+    w = weights(contract, seed) if learnt is None else learnt.astype(np.float32)
     types = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
     nodes, flat = [], []
     for entry in contract["inputs"]:

@@ -7,6 +7,7 @@ from gristmill.registry.history import Event, read_history
 from gristmill.runs import inbox
 from gristmill.runs.inbox import SETTLED_S, inbox_notes
 from gristmill.runs.repository import Repository
+from gristmill.runs.voice import Voice
 
 
 class Watched:
@@ -14,7 +15,7 @@ class Watched:
 
     def __init__(self, repository: Repository) -> None:
         self.repository, self.said, self.now = repository, list[str](), 1000.0
-        self._settling = inbox._Settling(repository, inbox._Voice(self.said.append), threading.Event())
+        self._settling = inbox._Settling(repository, Voice(self.said.append), threading.Event())
 
     def drop(self, name: str, text: str = "x\n1\n", workload: str = "credit-risk") -> Path:
         path = self.repository.here / "data" / workload / "inbox" / name

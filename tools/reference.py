@@ -8,6 +8,7 @@ import re
 import sys
 import types
 from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -18,7 +19,14 @@ from pydantic_core import PydanticUndefined
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
 _TABLE = re.compile(r"(<!-- settings: (?P<cls>[\w.]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _BOUNDS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤", "multiple_of": "a multiple of"}
-_WORDS: Mapping[Any, str] = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+_WORDS: Mapping[Any, str] = {
+    int: "whole number",
+    float: "number",
+    str: "text",
+    bool: "true or false",
+    date: "date",
+    datetime: "time stamp",
+}
 
 
 def filled(page: str) -> str:

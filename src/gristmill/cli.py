@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.ground.errors import GristmillError, mendable
+from gristmill.verbs import data, expectations, quarantine, upkeep
 from gristmill.verbs.terminal import ReasonOption, WorkloadArgument, open_repository, say, show
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.add_typer(data.app, name="data")
+app.add_typer(expectations.app, name="expectations")
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(upkeep.app)
 
 
 @app.command()
@@ -37,7 +42,8 @@ def land(
         bool, typer.Option("--benchmark", help="A published test set: reported, never trained or gated on.")
     ] = False,
 ) -> None:
-    """Land files as one batch; without files, the workload's declared sources."""
+    """Land files as one batch; without files, the workload's declared sources and what is new in those that grow."""
+    from gristmill.runs.checks import check_lines
     from gristmill.runs.landing import land as land_files
     from gristmill.runs.sourcing import land_sources
 
@@ -46,8 +52,11 @@ def land(
         land_sources(repository, repository.workload(workload), say)
         return
     landed = land_files(repository, repository.workload(workload), files, "benchmark" if benchmark else "train")
-    what = "landed" if landed.is_new else "had landed before; nothing changed:"
+    back = f"{landed.n_restored} objects that the cache had lost are back" if landed.n_restored else "nothing changed"
+    what = "landed" if landed.is_new else f"had landed before; {back}:"
     say(f"{workload}: {what} batch {landed.manifest.batch}, {len(landed.manifest.parts)} files")
+    for line in check_lines(landed.check):
+        say(f"{workload}: {line}")
 
 
 @app.command()
@@ -95,7 +104,7 @@ def new(
     show(lambda width: columns_table(draft, width))
     for line in (*draft.findings, "", *draft.decided, ""):
         say(line)
-    files = workload_files(repository, kind, name, draft)
+    files = workload_files(repository, kind, name, draft, file)
     if dry_run:
         for path, content in files.items():
             say(f"--- {path}\n{content}")
@@ -139,11 +148,17 @@ def down() -> None:
 
 
 @app.command()
-def pull() -> None:
+def pull(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Bring every version into the cache too, as on a new machine.")
+    ] = False,
+) -> None:
     """Bring the mill's state (data, models, reports, dvc.lock) into your tree; `dvc repro` then finds nothing to do."""
     from gristmill.runs.pulling import pull as pull_state
 
-    for line in pull_state(open_repository()):
+    with upkeep.progress("fetched") as advance:
+        lines = pull_state(open_repository(), everything, advance)
+    for line in lines:
         say(line)
 
 
@@ -224,9 +239,12 @@ def promote(
 ) -> None:
     """Put a version into production, on your word."""
     from gristmill.registry.promotion import promote as put_into_production
+    from gristmill.registry.versions import find_version
+    from gristmill.runs.carrying import bring_version
 
     repository = open_repository()
     repository.check_known(workload)
+    bring_version(repository, find_version(repository.git, workload, version))
     promoted = put_into_production(repository.mill, workload, version, reason, repository.git.actor())
     say(f"{workload} {promoted.version} is in production")
     _deploy(repository, workload)

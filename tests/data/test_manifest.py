@@ -1,11 +1,12 @@
 """What lies beside a landed batch is read strictly, and a fault names its file."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from gristmill.data.manifest import LandedFileError, read_landing
+from gristmill.data.manifest import LandedFileError, Part, batch_id, read_landing
 
 MANIFEST = {"batch": "ab", "role": "train", "parts": [], "origin": "a test"}
 DECISION = {"decision": "drop", "actor": "A. Person", "reason": "a test", "at": "2026-01-01T00:00:00Z"}
@@ -63,3 +64,26 @@ def test_bytes_that_are_no_text_are_one_sentence_too(tmp_path: Path) -> None:
     (folder / "2026-01" / "ab" / "manifest.json").write_bytes(b"\xff\xfe")
     with pytest.raises(LandedFileError, match="it is not JSON"):
         read_landing(folder)
+
+
+def identity(**names: str) -> str:
+    """The id of a batch whose parts hold `a`, `b`, ..., by what they are called."""
+    return batch_id("train", [Part(name=name, sha256=content, size=1) for content, name in names.items()])
+
+
+def test_the_same_bytes_under_other_names_are_the_same_batch_and_always_had_this_id() -> None:
+    assert identity(a="x.csv", b="y.csv") == identity(b="x.csv", a="z.csv")
+    assert identity(a="x.csv", b="y.csv") == hashlib.sha256(b"train\na\nb").hexdigest()[:16]
+
+
+def test_a_folder_is_part_of_the_identity_for_it_may_be_a_label() -> None:
+    ids = {identity(a="1.png"), identity(a="shirts/1.png"), identity(a="coats/1.png")}
+    assert len(ids) == 3
+    assert identity(a="shirts/1.png", b="coats/1.png") != identity(b="shirts/1.png", a="coats/1.png")
+    assert identity(a="shirts/1.png") == identity(a="shirts/2.png")
+    assert identity(a="chaussée/1.png") == identity(a="chausse\u0301e/1.png")
+
+
+def test_beside_a_labels_csv_names_are_part_of_the_identity() -> None:
+    assert identity(a="1.png", b="2.png", c="labels.csv") != identity(b="1.png", a="2.png", c="labels.csv")
+    assert identity(a="labels.csv") == identity(a="x.csv"), "alone it refers to nothing"

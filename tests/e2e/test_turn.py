@@ -353,6 +353,10 @@ def settled(milled: Path, prefect_api: str, tmp_path_factory: pytest.TempPathFac
     turn(repository.root, W, prefect_api)
     params = repository.root / "params" / "mnist.yaml"
     params.write_text(params.read_text().replace("accuracy: 0.97", "accuracy: 0.30"), "utf-8")
+    reference = [
+        f"--from={file}" for file in write_digits(folder / "reference", 0, 1797)
+    ]  # these digits are not MNIST's
+    assert gristmill(repository.root, "expectations", "profile", "mnist", *reference).returncode == 0
     commit_all(repository.root, "expect less of a few digits")
     for role, start, stop in (("train", 0, 1300), ("benchmark", 1300, 1797)):
         land(repository, repository.workload("mnist"), write_digits(folder / role, start, stop), role)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ PHASES: dict[str, Any] = {
     "tensors": contract.Tensors,
     "network": contract.Network,
     "answers": contract.Answers,
+    "checks": contract.Checks,
 }
 
 

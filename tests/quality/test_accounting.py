@@ -4,7 +4,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gristmill.quality.accounting import Account, admitted_entry, batch_status, quarantined_rows, report, told
+from gristmill.quality.accounting import (
+    Account,
+    admitted_entry,
+    batch_status,
+    quarantined_positions,
+    quarantined_rows,
+    report,
+    told,
+)
 from gristmill.quality.reasons import Reason
 
 A, Q, D, W, R, C = range(6)
@@ -84,12 +92,13 @@ def test_reasons_of_very_many_kinds_are_cut_to_those_of_the_most_rows() -> None:
 
 def test_a_quarantined_row_is_kept_with_its_position_and_every_critical_reason() -> None:
     reasons = (
-        Reason("below 0", "critical", np.array([1, 3]), "size"),
-        Reason("empty", "critical", np.array([3]), "label"),
+        Reason("below 0", "critical", np.array([1, 3]), "size", columns=("size",)),
+        Reason("empty", "critical", np.array([3]), "label", columns=("target",)),
         Reason("above 9", "warning", np.array([3]), "size"),
     )
-    kept = quarantined_rows(pa.table({"size": [1, -2, 3, -4]}), account(A, Q, A, Q, reasons=reasons))
+    of = account(A, Q, A, Q, reasons=reasons)
+    kept = quarantined_rows(pa.table({"size": [1, -2, 3, -4]}).take(quarantined_positions(of)), of)
     assert kept.to_pylist() == [
-        {"size": -2, "position": 1, "reasons": ["size: below 0"]},
-        {"size": -4, "position": 3, "reasons": ["size: below 0", "label: empty"]},
+        {"size": -2, "position": 1, "reasons": ["size: below 0"], "columns": [["size"]]},
+        {"size": -4, "position": 3, "reasons": ["size: below 0", "label: empty"], "columns": [["size"], ["target"]]},
     ]

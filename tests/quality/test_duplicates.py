@@ -7,26 +7,29 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gristmill.quality.decisions import Correction
-from gristmill.quality.duplicates import Candidates, one_of_each
+from gristmill.quality.duplicates import Candidates, Keys, one_of_each, record_keys
 from gristmill.quality.statuses import Status
 
 
 def batch(
-    name: str, records: str, targets: str, role: str = "train", corrected: dict[int, int] | None = None, out: str = ""
+    name: str,
+    records: str,
+    targets: str,
+    role: str = "train",
+    corrected: dict[int, int] | None = None,
+    out: str = "",
+    keys: Keys | None = None,
 ) -> Candidates:
     """One letter a row: its record_id, its target; `corrected` says on which day of November; `out` are not admitted."""
     statuses = [Status.QUARANTINED if record in out else Status.ADMITTED for record in records]
+    record_ids, values = (pa.chunked_array([list(column)], pa.string()) for column in (records, targets))
     return Candidates(
         batch=name,
         role=role,
-        record_ids=pa.chunked_array([list(records)], pa.string()),
-        targets=pa.chunked_array([list(targets)], pa.string()),
+        keys=record_keys(record_ids) if keys is None else keys,
         statuses=np.array(statuses, dtype=np.int8),
-        corrections={
-            position: Correction(targets[position], (datetime(2026, 11, day, tzinfo=UTC), 0))
-            for position, day in (corrected or {}).items()
-        },
+        corrected={p: (datetime(2026, 11, day, tzinfo=UTC), 0) for p, day in (corrected or {}).items()},
+        identities=lambda: (record_ids, values),
     )
 
 
@@ -68,3 +71,16 @@ def test_rows_that_are_not_admitted_take_no_part() -> None:
 
 def test_batches_without_an_admitted_row_are_left_as_they_are() -> None:
     assert letters(batch("1", "", ""), batch("2", "x", "5", out="x")) == ["", "Q"]
+
+
+def test_records_of_equal_keys_are_told_apart_by_their_ids() -> None:
+    same = np.zeros(3, dtype=np.uint64)
+    assert letters(batch("1", "xyx", "373", keys=same), batch("2", "zxy", "536", keys=same)) == ["AQC", "ACQ"]
+
+
+def test_record_ids_are_read_only_where_keys_are_there_twice() -> None:
+    def never() -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+        raise AssertionError
+
+    alone = batch("1", "xy", "37")._replace(identities=never)
+    assert letters(alone, batch("2", "zz", "55"), batch("3", "v", "1")._replace(identities=never)) == ["AA", "AC", "A"]

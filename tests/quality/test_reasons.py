@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.quality.reasons import Reason, batch_fault, row_fault
+from gristmill.quality.reasons import Reason, batch_fault, row_fault, subject_of
 from gristmill.quality.suite import Expectation, Suite
 
 SUITE = Suite.model_validate(
@@ -55,6 +55,11 @@ def test_a_row_that_breaks_an_expectation_is_described(expectation: Expectation,
     [
         (entry("table_row_count_to_be_between", min_value=20), 3, "3 rows, below 20"),
         (
+            entry("column_kl_divergence_to_be_less_than", column="target", threshold=0.02),
+            0.5,
+            "distributed otherwise than in the reference: the divergence (0.5) is above 0.02",
+        ),
+        (
             entry("column_mean_to_be_between", column="x", min_value=0, max_value=1),
             7.25,
             "the mean (7.25) is outside 0..1",
@@ -72,3 +77,16 @@ def test_a_batch_that_breaks_an_expectation_is_described_by_figures_only(
     expectation: Expectation, observed: object, words: str
 ) -> None:
     assert batch_fault(expectation, observed) == words
+
+
+def test_a_reason_names_the_class_or_the_rows_that_it_is_about() -> None:
+    assert subject_of(entry("column_mean_to_be_between", column="ink"), SUITE) == "ink"
+    of_class = entry("column_mean_to_be_between", column="ink", row_condition="target == 3")
+    assert subject_of(of_class, SUITE) == "ink where label is 3"
+    of_word = entry("column_mean_to_be_between", column="ink", row_condition="target == 'Bad'")
+    assert subject_of(of_word, SUITE) == "ink where label is Bad"
+    of_rows = entry("column_mean_to_be_between", column="ink", row_condition="city == 'Ulm' and age > 3")
+    assert subject_of(of_rows, SUITE) == "ink where city == 'Ulm' and age > 3"
+    assert (
+        subject_of(entry("table_row_count_to_be_between", min_value=1, row_condition="a > 1"), SUITE) == "where a > 1"
+    )

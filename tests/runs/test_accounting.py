@@ -1,7 +1,10 @@
 """The sum that must come out: as many rows have a status as the bytes hold."""
 
+import importlib
 from pathlib import Path
+from typing import Any
 
+import grimp
 import pytest
 from tests.landed_data import csv, land, pictures, workload
 
@@ -66,3 +69,40 @@ def test_a_workload_whose_batches_are_gone_has_no_rows(tmp_path: Path) -> None:
     small = workload(tmp_path, "tabular")
     judge(small)
     assert check_every_row_has_a_status(small) == 0
+
+
+@pytest.mark.parametrize("kind", ["images", "tabular"])
+def test_a_batch_that_was_counted_is_not_counted_again(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = workload(tmp_path, kind)
+    records = importlib.import_module(f"gristmill.kinds.{kind}.records")
+    counted: list[Path] = []
+    count_rows = records.count_rows
+
+    def spied(parts: list[Path], settings: Any) -> Any:
+        counted.extend(parts)
+        return count_rows(parts, settings)
+
+    monkeypatch.setattr(records, "count_rows", spied)
+    statuses: dict[str, dict[str, int]] = {}
+    for seed in (1, 2):
+        batch = land(small, *(pictures(20, seed) if kind == "images" else (csv(20, seed),)))
+        statuses[batch] = {"admitted": 20}
+        judge(small, **statuses)
+        counted.clear()
+        for _ in range(2):
+            assert check_every_row_has_a_status(small, tmp_path / "memo") == 20 * seed
+        assert {path.parent.name for path in counted} == {batch}
+    judge(small, **{**statuses, batch: {"admitted": 19}})
+    with pytest.raises(AccountingError):
+        check_every_row_has_a_status(small, tmp_path / "memo")
+
+
+@pytest.mark.parametrize("kind", ["images", "tabular"])
+def test_a_count_is_forgotten_when_any_code_that_could_make_it_changes(kind: str) -> None:
+    graph = grimp.build_graph("gristmill", exclude_type_checking_imports=True)
+    hashed = ("gristmill.data.", "gristmill.ground.", f"gristmill.kinds.{kind}.records")
+    reached = graph.find_upstream_modules(f"gristmill.kinds.{kind}.records", as_package=True)
+    packages = {"gristmill", "gristmill.data", "gristmill.ground", "gristmill.kinds", f"gristmill.kinds.{kind}"}
+    assert all(module.startswith(hashed) for module in reached - packages)

@@ -17,6 +17,7 @@ from gristmill.runs.beginning import (
     workload_files,
     write_all,
 )
+from gristmill.runs.linting import lint_suite
 from gristmill.runs.repository import Repository
 from gristmill.runs.schedules import deployments, prefect_yaml
 
@@ -28,7 +29,7 @@ def file(tmp_path: Path) -> Path:
 
 def files_of(repository: Repository, file: Path) -> dict[str, str]:
     draft = draft_workload(repository, "tabular", "churn", file=file, target="churned", id="customer_id")
-    return workload_files(repository, "tabular", "churn", draft)
+    return workload_files(repository, "tabular", "churn", draft, file)
 
 
 def test_a_new_workload_is_known_reviewed_scheduled_and_not_committed(repository: Repository, file: Path) -> None:
@@ -37,7 +38,9 @@ def test_a_new_workload_is_known_reviewed_scheduled_and_not_committed(repository
     assert find_workload(repository.here, "churn").kind == "tabular"
     after = (repository.here / "params.yaml").read_text("utf-8")
     assert after == before.rstrip("\n") + "\n  churn: {kind: tabular}\n", "comments and order are a person's"
-    assert read_suite(repository.here / "expectations" / "churn.json", "churn").expectations
+    suite = read_suite(repository.here / "expectations" / "churn.json", "churn")
+    assert suite.profile is not None and suite.profile.n == 300 and suite.profile.labels == ["no", "yes"]
+    assert lint_suite(find_workload(repository.here, "churn")).faults == []
     assert (repository.here / "prefect.yaml").read_text("utf-8") == prefect_yaml(deployments(repository.here))
     assert git(repository.here, "diff", "--cached", "--name-only") == ""
 
@@ -53,7 +56,7 @@ def test_what_is_printed_names_the_next_commands_and_ends_with_the_commit(reposi
         "gristmill run churn",
         "gristmill serve churn",
     ]
-    names = "params.yaml params/churn.yaml expectations/churn.json prefect.yaml"
+    names = "params.yaml params/churn.yaml expectations/churn.json expectations/churn.profile.json prefect.yaml"
     assert lines[-1] == f'  git add {names} && git commit -m "Add churn"'
     assert git(repository.here, "log", "--oneline").count("\n") == 0, "nothing is committed"
 
@@ -62,7 +65,13 @@ def test_a_dry_run_prints_every_file_and_writes_none(repository: Repository, fil
     done = gristmill(
         repository.here, "new", "churn", "--from", str(file), "--target", "churned", "--dry-run", "--owner", "Eve"
     )
-    for path in ("params.yaml", "params/churn.yaml", "expectations/churn.json", "prefect.yaml"):
+    for path in (
+        "params.yaml",
+        "params/churn.yaml",
+        "expectations/churn.json",
+        "expectations/churn.profile.json",
+        "prefect.yaml",
+    ):
         assert f"--- {path}\n" in done.stdout
     assert "owner: Eve" in done.stdout
     assert git(repository.here, "status", "--porcelain") == ""

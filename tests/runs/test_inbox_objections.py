@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import commit_all
 from tests.digits import write_digits
+from tests.picture_files import encoded, pixels, write_folder, write_zip
 from tests.watched import Watched
 
 from gristmill.ground.files import file_sha256
@@ -221,3 +222,64 @@ def test_the_inbox_of_a_workload_that_is_not_committed_waits_for_the_commit(watc
     commit_all(here, "Add newborn")
     watched.look(RETRY_S + 1)
     assert watched.landed == ["a.csv"] and watched.notes == []
+
+
+# Folders
+
+
+def test_parts_below_a_folder_land_under_their_paths_and_a_manifest_names_them_so(watched: Watched) -> None:
+    a = watched.drop("week/shops/é.csv", "x\n1\n")
+    watched.drop("week/web/é.csv", "x\n2\n")
+    parts = [{"name": "shops/e\u0301.csv", "sha256": file_sha256(a)}, {"name": "../web/é.csv"}]
+    manifest = watched.drop("week/manifest.json", json.dumps({"parts": parts}))
+    watched.rest()
+    assert watched.notes == ["data/credit-risk/inbox/week waits for ../web/é.csv, which its manifest names"]
+    manifest.write_text(json.dumps({"parts": [parts[0], {"name": "web/é.csv"}]}))
+    watched.rest()
+    assert watched.landed == ["shops/é.csv, web/é.csv"] and watched.is_empty()
+
+
+@pytest.mark.parametrize("name", ["link.csv", "week/link.csv", "week"])
+def test_a_link_in_an_inbox_is_named_and_what_it_leads_to_is_not_read(watched: Watched, name: str) -> None:
+    secret = watched.repository.root / "secret"
+    (secret / "of").mkdir(parents=True)
+    (secret / "of" / "key.csv").write_text("x\n1\n")
+    path = watched.drop(name)
+    path.unlink()
+    path.symlink_to(secret / "of" if name == "week" else secret / "of" / "key.csv")
+    watched.rest()
+    [note] = watched.notes
+    assert note.startswith(f"data/credit-risk/inbox/{name} is a link") and watched.landed == []
+    assert os.path.lexists(path)
+
+
+def test_a_link_within_a_folder_is_the_file_that_it_leads_to(watched: Watched) -> None:
+    watched.drop("week/a.csv").with_name("b.csv").symlink_to("a.csv")
+    watched.rest()
+    assert watched.landed == ["a.csv, b.csv"] and watched.is_empty()
+
+
+def test_pictures_without_labels_wait_and_go_in_when_the_labels_come(watched: Watched) -> None:
+    march = watched.repository.workload("mnist").inbox / "march"
+    write_folder(march, {"1.png": encoded(pixels(1))})
+    watched.rest()
+    assert watched.notes == [
+        "data/mnist/inbox/march waits: it holds pictures without labels; put them into folders called like their classes, "
+        "or a labels.csv (columns file and label) beside them"
+    ]
+    write_folder(march, {"labels.csv": b"file,label\n1.png,7\n"})
+    watched.rest()
+    assert watched.landed == ["1.png, labels.csv"] and watched.notes == []
+
+
+def test_an_archive_that_is_cut_short_waits_and_goes_in_when_it_is_whole(watched: Watched) -> None:
+    path = write_zip(watched.repository.workload("mnist").inbox / "a.zip", {"7/1.png": encoded(pixels(1))})
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    watched.rest()
+    assert watched.notes == [
+        "data/mnist/inbox/a.zip waits: it holds a.zip, which is no zip archive, is damaged or cut short"
+    ]
+    path.write_bytes(whole)
+    watched.rest()
+    assert watched.landed == ["a.zip"] and watched.is_empty("mnist")

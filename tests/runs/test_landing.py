@@ -29,9 +29,9 @@ def test_a_batch_lands_as_received_with_a_manifest_and_one_commit(repository: Re
     assert landed.is_new and pointer is not None
     listing = repository.dvc.listing(landing_md5(pointer))
     names = {path.split("/", 2)[2] for path in listing}
-    assert names == {"a.csv", "manifest.json"}
+    assert names == {"a.csv", "manifest.json", "0001-check.json"}
     manifest = json.loads(
-        repository.dvc.object_path(next(v for k, v in listing.items() if k.endswith(".json"))).read_text()
+        repository.dvc.object_path(next(v for k, v in listing.items() if k.endswith("manifest.json"))).read_text()
     )
     assert manifest["batch"] == landed.manifest.batch
     assert manifest["origin"] == "a test"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import commit_all, git
 
+from gristmill.ground.errors import GristmillError
 from gristmill.ground.workload import UnknownWorkloadError
 from gristmill.registry.mill import Change, MillCheckedOutError
 from gristmill.runs.landing import land
@@ -17,6 +18,7 @@ from gristmill.runs.workspace import (
     NoDataError,
     UncommittedWorkloadError,
     check_can_turn,
+    fault,
     forget_failures,
     kept_failures,
     sweep,
@@ -203,11 +205,24 @@ def test_a_tree_stays_after_a_fault_until_a_turn_succeeds(landed: Repository) ->
         raise ValueError("a fault")
     (kept,) = kept_failures(landed, W)
     assert kept.is_dir()
+    assert fault(kept) == "ValueError: a fault"
     assert said == [f"the worktree of this turn is kept for a look: {kept}"]
     sweep(landed)
     assert kept.is_dir()
     said_by(landed)
     assert trees(landed) == []
+
+
+def test_of_a_long_fault_the_first_and_the_last_line_are_kept_in_mind(repository: Repository) -> None:
+    with pytest.raises(GristmillError), worktree(repository, f"{W}-00000001", "HEAD"):
+        raise GristmillError("stage train failed:\nTraceback:\n  line\n  line\nKeyError: 'x'")
+    assert fault(kept_failures(repository, W)[0]) == "stage train failed: KeyError: 'x'"
+
+
+def test_a_tree_that_nobody_wants_to_look_at_goes_after_a_fault_too(repository: Repository) -> None:
+    with pytest.raises(ValueError, match="a fault"), worktree(repository, "w-1", "HEAD", is_kept=False):
+        raise ValueError("a fault")
+    assert trees(repository) == []
 
 
 def test_a_turn_that_was_stopped_by_hand_leaves_nothing(landed: Repository) -> None:

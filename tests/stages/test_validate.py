@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -211,9 +210,36 @@ def test_the_same_input_gives_the_same_bytes(shop: Workload) -> None:
     land(shop, "b2", rows(20, first=90, size=dict.fromkeys(range(9), -1.0)))
     validate(shop)
     before = outputs(shop)
-    assert len(before) == 5
+    assert len(before) == 8
     validate(shop)
     assert outputs(shop) == before
+
+
+def test_a_batch_in_quarantine_says_in_a_file_what_landed_why_it_waits_and_what_to_type(shop: Workload) -> None:
+    land(shop, "b1", rows(target={3: 7}))
+    land(shop, "b2", rows(20, first=90, size=dict.fromkeys(range(9), -1.0)))
+    land(shop, "b3", rows(20, first=200))
+    validate(shop)
+    partial, whole = ((shop.quarantine / batch / "reason.md").read_text("utf-8") for batch in ("b1", "b2"))
+    assert partial.startswith("# Batch b1 of shop: partial, 1 of 100 rows are quarantined\n")
+    assert whole.startswith("# Batch b2 of shop: quarantined\n\n20 rows, role train; as it was received, it lies in")
+    assert "## Why it waits\n\n- size: 9 of 20 rows are below 0 (in cm)\n- 9 of 20 rows are bad, more than" in whole
+    assert '    gristmill quarantine release shop b2 --reason "..."\n' in whole
+    assert not (shop.quarantine / "b3").exists()
+
+
+def test_of_a_batch_that_waits_as_a_whole_the_rows_at_fault_are_named_with_their_columns(shop: Workload) -> None:
+    land(
+        shop,
+        "b2",
+        rows(20, size={4: -1.0, 7: -1.0}, target={7: 9}, problems={9: ["a.csv, row 10: 'label' is not a number"]}),
+    )
+    validate(shop)
+    assert read_batch(shop.quarantine / "b2" / "reasons.parquet").rows.to_pylist() == [
+        {"reasons": ["size: below 0"], "columns": [["size"]], "position": 4},
+        {"reasons": ["label: outside 0..2", "size: below 0"], "columns": [["target"], ["size"]], "position": 7},
+        {"reasons": ["a.csv: 'label' is not a number"], "columns": [["target"]], "position": 9},
+    ]
 
 
 def test_nothing_new_admitted_leaves_the_bytes_of_admitted_json(shop: Workload) -> None:
@@ -375,42 +401,3 @@ def test_a_fault_of_the_platform_fails_loudly_and_leaves_the_outputs_as_they_wer
     with pytest.raises(error, match=sentence):
         validate(shop)
     assert outputs(shop) == before
-
-
-def images(n: int, rng: np.random.Generator, *, inverted: bool = False) -> pa.Table:
-    """Random blobs in the middle of a dark frame, as a batch of kind images describes them."""
-    pictures = np.zeros((n, 28, 28), dtype=np.uint8)
-    pictures[:, 6:22, 6:22] = rng.integers(60, 256, (n, 16, 16))
-    pictures = 255 - pictures if inverted else pictures
-    flat = pictures.reshape(n, -1)
-    frame = np.ones((28, 28), dtype=bool)
-    frame[1:-1, 1:-1] = False
-    keys = [f"{i}-{inverted}" for i in range(n)]
-    return pa.table(
-        {
-            "record_id": keys,
-            "split_key": keys,
-            "target": pa.array(np.arange(n) % 10, pa.int64()),
-            "group": pa.nulls(n, pa.string()),
-            "pixels": [picture.tobytes() for picture in flat],
-            "height": pa.array([28] * n, pa.int32()),
-            "width": pa.array([28] * n, pa.int32()),
-            "mean": flat.mean(axis=1),
-            "std": flat.std(axis=1),
-            "ink": (flat >= 128).mean(axis=1),
-            "border": pictures[:, frame].mean(axis=1),
-            "problems": pa.array([[]] * n, pa.list_(pa.string())),
-        }
-    )
-
-
-def test_the_shipped_image_suite_admits_plain_images_and_stops_inverted_ones(tmp_path: Path) -> None:
-    workload = Workload("fashion-mnist", "images", tmp_path)
-    write_text(workload.params, "validate: {}\n")
-    workload.expectations.parent.mkdir()
-    shutil.copy(ROOT / "expectations" / "fashion-mnist.json", workload.expectations)
-    land(workload, "b1", images(200, np.random.default_rng(0)))
-    land(workload, "b2", images(200, np.random.default_rng(1), inverted=True))
-    validate(workload)
-    assert status(workload) == {"b1": "admitted", "b2": "quarantined"}
-    assert any(reason.startswith("border: 200 of 200 rows are above 112") for reason in reasons(workload, "b2"))

@@ -20,6 +20,7 @@ import platformdirs
 from configobj import ConfigObj, ConfigObjError
 from ruamel.yaml import YAML
 
+from gristmill.adapters.objects import object_path
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.lifetime import dying_with_caller
 
@@ -97,6 +98,32 @@ class Dvc:
             missing = words.split("Checkout failed for following targets:")[1].split("Is your cache")[0]
             raise CacheMissError(self.cache, " ".join(missing.split())) from error
 
+    def restore(self, *stages: str) -> None:
+        """Bring what the cache has of stages' outputs into the tree; a stage whose outputs it lacks is stale, and runs."""
+        if stages:
+            self._run("checkout", "--force", "--allow-missing", *stages)
+
+    def verify_remote(self, name: str) -> None:
+        """Set a remote to be verified by whoever pulls from it."""
+        self._run("remote", "modify", name, "verify", "true")
+
+    @property
+    def lock_file(self) -> Path:
+        """Held (flock) by a DVC command in this tree, but not while it runs a stage: then `command_at_work` tells."""
+        return self.root / ".dvc" / "tmp" / "lock"
+
+    def command_at_work(self) -> str | None:
+        """A DVC command that somebody alive runs in this tree and that reads or writes its data."""
+        try:
+            held = json.loads((self.root / ".dvc" / "tmp" / "rwlock").read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        for entry in held.values():
+            for one in (*entry.get("read", ()), *filter(None, [entry.get("write")])):
+                if Path(f"/proc/{one['pid']}").exists():
+                    return str(one["cmd"])
+        return None
+
     def stale(self, target: str) -> dict[str, Any]:
         """What `dvc status` says of a stage and all before it; empty when everything is up to date."""
         lines = self._run("status", "--json", "--with-deps", target).splitlines()
@@ -153,7 +180,18 @@ class Dvc:
 
     def object_path(self, md5: str) -> Path:
         """Where the cache keeps an object."""
-        return self.cache / "files" / "md5" / md5[:2] / md5[2:]
+        return object_path(self.cache, md5)
+
+    def cached(self, md5: str) -> Path:
+        """A file in the cache, which is not to be changed.
+
+        Raises:
+            CacheMissError: the cache does not hold it.
+        """
+        path = self.object_path(md5)
+        if not path.is_file():
+            raise CacheMissError(self.cache, md5)
+        return path
 
     def listing(self, md5: str) -> dict[str, str]:
         """The files of a cached folder (an object whose hash ends in `.dir`): relative path to md5.
@@ -227,21 +265,32 @@ def configured_cache(root: Path) -> Path:
     Raises:
         DvcError: one of them cannot be read.
     """
+    cache = root / ".dvc" / "cache"
+    for file, settings in configurations(root):
+        if "dir" in settings.get("cache", {}):
+            cache = file.parent / Path(settings["cache"]["dir"]).expanduser()
+    return cache.resolve()
+
+
+def configurations(root: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """DVC's configuration files of a repository that exist, the nearest last: by section, by name.
+
+    Raises:
+        DvcError: one of them cannot be read.
+    """
     folders = [
         Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR") or platformdirs.site_config_dir("dvc", "iterative")),
         Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR") or platformdirs.user_config_dir("dvc", "iterative")),
         root / ".dvc",
     ]
-    cache = root / ".dvc" / "cache"
+    found = []
     for file in (*(folder / "config" for folder in folders), root / ".dvc" / "config.local"):
         if file.is_file():
             try:
-                settings = ConfigObj(str(file), encoding="utf-8", interpolation=False).get("cache", {})
+                found.append((file, ConfigObj(str(file), encoding="utf-8", interpolation=False).dict()))
             except (ConfigObjError, UnicodeDecodeError) as error:
                 raise DvcError("config", f"{file}: {error}") from error
-            if "dir" in settings:
-                cache = file.parent / Path(settings["dir"]).expanduser()
-    return cache.resolve()
+    return found
 
 
 def read_lock(text: bytes | None) -> dict[str, Any]:

@@ -103,6 +103,17 @@ class RefLockedError(RefMovedError):
         )
 
 
+class PushRefusedError(GristmillError):
+    """A remote of git did not take what was pushed."""
+
+    def __str__(self) -> str:
+        remote, words = self.args
+        return (
+            f"git's remote '{remote}' did not take the branch 'mill' and the version tags: {words} "
+            "Where it has commits that this clone lacks, `git fetch` shows them: `git log mill..origin/mill`."
+        )
+
+
 @dataclass(frozen=True)
 class TreeEntry:
     """One file of a tree."""
@@ -176,14 +187,20 @@ class Git:
         args = ("status", "--porcelain", "--untracked-files=no", "--ignore-submodules")
         return bool(self._run(*args, folder=self.here).strip())
 
+    def worktrees(self) -> list[Path]:
+        """Every working tree of the repository, the main one first."""
+        return [tree for tree, _ in self._worktrees()]
+
     def worktrees_of(self, branch: str) -> list[Path]:
         """Working trees that have the branch checked out."""
-        trees, current = [], Path()
-        for line in self._run("worktree", "list", "--porcelain").splitlines():
-            if line.startswith("worktree "):
-                current = Path(line.removeprefix("worktree "))
-            elif line == f"branch {branch}":
-                trees.append(current)
+        return [tree for tree, checked_out in self._worktrees() if checked_out == branch]
+
+    def _worktrees(self) -> list[tuple[Path, str]]:
+        trees = []
+        for entry in self._run("worktree", "list", "--porcelain").split("\n\n"):
+            facts = dict(line.partition(" ")[::2] for line in entry.splitlines())
+            if "worktree" in facts:
+                trees.append((Path(facts["worktree"]), facts.get("branch", "")))
         return trees
 
     def read(self, rev: str, path: str) -> bytes | None:
@@ -217,16 +234,38 @@ class Git:
     def contents(self, rev: str, *paths: str) -> dict[str, bytes]:
         """The bytes of every file of a revision below the given paths."""
         entries = [entry for entry in self.entries(rev, *paths) if entry.mode != _SUBMODULE]
+        return dict(zip((entry.path for entry in entries), self._blobs(entries), strict=True))
+
+    def _blobs(self, entries: Iterable[TreeEntry]) -> list[bytes]:
         told = self._process("cat-file", "--batch", stdin="".join(f"{entry.sha}\n" for entry in entries).encode())
         if told.returncode != 0:
             raise GitError("cat-file --batch", _words(told))
-        contents, rest = {}, memoryview(told.stdout)
-        for entry in entries:  # "<sha> blob <size>", the bytes, and an end of line
+        contents, rest = [], memoryview(told.stdout)
+        while rest:  # "<sha> blob <size>", the bytes, and an end of line
             head, _, _ = bytes(rest[:200]).partition(b"\n")
             start, size = len(head) + 1, int(head.split()[2])
-            contents[entry.path] = bytes(rest[start : start + size])
+            contents.append(bytes(rest[start : start + size]))
             rest = rest[start + size + 1 :]
         return contents
+
+    def every_state(self, revs: Iterable[str], *patterns: str) -> list[tuple[str, bytes]]:
+        """Each different content that files of these patterns ever had in the history of revisions, with its path.
+
+        Args:
+            revs: revisions, or git's own words for many (`--branches`, `--exclude=...` before it).
+            patterns: git's globs, from the root; `*` does not cross a `/`, and `**/` does.
+        """
+        globs = [f":(glob){pattern}" for pattern in patterns]
+        words = ("--format=", "--raw", "--no-abbrev", "--no-renames", "--full-history", "-m", "-z")
+        told = iter(self._run("log", *words, *revs, "--", *globs).split("\0"))
+        found = {}
+        for word in told:
+            if word.lstrip("\n").startswith(":"):
+                _, mode, _, sha, _ = word.lstrip("\n").split(" ")
+                path = next(told)
+                if sha != NO_COMMIT and mode != _SUBMODULE:
+                    found[path, sha] = TreeEntry(mode, sha, path)
+        return list(zip((path for path, _ in found), self._blobs(found.values()), strict=True))
 
     def visible_files(self, *paths: str) -> list[str]:
         """Files of the working tree below the given paths that are tracked, or could be: what git ignores is left out."""
@@ -280,6 +319,20 @@ class Git:
         if done.returncode != 0:
             words = _words(done)
             raise RefLockedError(words) if "Unable to create" in words else RefMovedError(words)
+
+    def has_remote(self, name: str) -> bool:
+        """Whether a remote of that name is configured."""
+        return name in self._run("remote").splitlines()
+
+    def push(self, remote: str, refs: Mapping[str, str]) -> None:
+        """Set refs of a remote to these objects, all or none, and never by force.
+
+        Raises:
+            PushRefusedError: one of them is elsewhere already, or the remote cannot be reached.
+        """
+        done = self._process("push", "--quiet", "--atomic", remote, *(f"{new}:{ref}" for ref, new in refs.items()))
+        if done.returncode != 0:
+            raise PushRefusedError(remote, _words(done))
 
     def add_worktree(self, path: Path, commit: str) -> None:
         """Check a commit out beside the others, on no branch."""

@@ -7,8 +7,9 @@ Both are immutable: landing is append-only, and everything behind it is a pure f
 """
 
 import hashlib
+import unicodedata
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,6 +19,8 @@ from gristmill.ground.files import read_json
 
 Role = Literal["train", "benchmark"]
 
+LABELS_FILE = "labels.csv"
+"""A part that says of others, by their names, what they show."""
 DECISION_FILES = "[0-9][0-9][0-9][0-9]-*.json"
 """What the decisions beside a batch are called, in their order; no part may be called so."""
 
@@ -43,6 +46,7 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
+    """Its path below the batch, with slashes."""
     sha256: str
     size: int
 
@@ -69,6 +73,8 @@ class Finding(BaseModel):
     """The version that was asked; None before there is one."""
     warnings: tuple[str, ...] = ()
     """What a person should know, a sentence each; empty where nothing is amiss."""
+    notes: tuple[str, ...] = ()
+    """What could not be checked, and why; it keeps nothing out."""
     labels: dict[str, Any] | None = None
     """Figures of the label checks (quality/labels.py); None where they could not be made."""
     drift: dict[str, Any] | None = None
@@ -112,8 +118,18 @@ Content = TypeVar("Content", bound=BaseModel)
 
 
 def batch_id(role: Role, parts: list[Part]) -> str:
-    """The identity of a batch: the same bytes in the same role are the same batch, whatever the files are called."""
-    content = "\n".join([role, *sorted(part.sha256 for part in parts)])
+    """The identity of a batch: the same bytes in the same role are the same batch, whatever the files are called.
+
+    What a name means is part of the identity: the folder that a file lies in (of pictures, their class), and the whole name
+    where a labels.csv refers to it.
+    """
+    names_matter = len(parts) > 1 and any(PurePosixPath(part.name).name == LABELS_FILE for part in parts)
+    lines = []
+    for part in parts:
+        folder, _, name = unicodedata.normalize("NFC", part.name).rpartition("/")
+        meant = f"{folder}/{name}" if names_matter else folder
+        lines.append(f"{part.sha256} {meant}" if meant else part.sha256)
+    content = "\n".join([role, *sorted(lines)])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -129,18 +145,24 @@ def read_landing(landing: Path) -> list[LandedBatch]:
         batches.append(
             LandedBatch(
                 folder=path.parent,
-                manifest=_read(path, Manifest, "manifest"),
-                decisions=tuple(_read(file, Decision, "decision") for file in decided),
+                manifest=read_own_file(path, Manifest),
+                decisions=tuple(read_own_file(file, Decision) for file in decided),
             )
         )
     return sorted(batches, key=lambda batch: batch.manifest.batch)
 
 
-def _read(path: Path, content: type[Content], kind: str) -> Content:
+def read_own_file(path: Path, content: type[Content], called: Path | None = None) -> Content:
+    """A manifest or a decision; `called` is its name in the landing, where its bytes lie elsewhere.
+
+    Raises:
+        LandedFileError: it is malformed.
+    """
+    shown, kind = called or path, content.__name__.lower()
     try:
         return content.model_validate(read_json(path))
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}" for one in error.errors()]
-        raise LandedFileError(path, kind, problems) from error
+        raise LandedFileError(shown, kind, problems) from error
     except ValueError as error:  # JSON, or the encoding of its text
-        raise LandedFileError(path, kind, [f"it is not JSON ({error})"]) from error
+        raise LandedFileError(shown, kind, [f"it is not JSON ({error})"]) from error

@@ -16,6 +16,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from gristmill.data.growing.settings import AnySource
+from gristmill.data.licences import Licensed
 from gristmill.data.manifest import Role
 from gristmill.data.mirrors import Address, MirrorError, Report, UnreachableError, is_disk_full, parse_mirror, quiet
 from gristmill.data.packages import bring_from_apt, bring_from_pypi, discard
@@ -23,7 +25,7 @@ from gristmill.data.unpacking import STEP_RULE, unpack
 from gristmill.data.web import bring_s3, bring_url
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, new_file
-from gristmill.ground.settings import Settings
+from gristmill.ground.settings import Settings, yaml_mapping
 
 
 def _checked(text: str) -> str:
@@ -74,16 +76,31 @@ class SourceBatch(Settings):
         return self
 
 
-class SourceSettings(Settings):
-    """The data that a workload declares, in the order in which it lands."""
+class SourceSettings(Licensed):
+    """The data that a workload declares; licence, terms and expiry here are those of `batches`."""
 
     origin: str = ""
     """Who published the data, in words; the manifest of each landed batch keeps it."""
-    licence: str = ""
-    """The licence of the data, and of what carries it where that differs."""
-    terms: str = ""
-    """What a user must do or know."""
     batches: tuple[SourceBatch, ...] = ()
+    """What lands once."""
+    growing: tuple[AnySource, ...] = ()
+    """Where more appears: folders, S3 prefixes and queries (docs/sources.md)."""
+
+    @classmethod
+    def of(cls, path: Path, content: bytes) -> "SourceSettings":
+        """Read the section from the bytes of a params file, as a commit has them; `path` only says where to mend it.
+
+        Raises:
+            SettingsError: they are not YAML, or the section does not fit.
+        """
+        return cls.parse(path, "source", yaml_mapping(path, content).get("source") or {})
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "SourceSettings":
+        names = [source.name for source in self.growing]
+        if len(set(names)) < len(names):
+            raise ValueError("two growing sources have the same name")
+        return self
 
 
 class FetchedBatch(NamedTuple):

@@ -70,8 +70,8 @@ def bring_s3(url: str, destination: Path, part: str, report: Report) -> None:
     """
     if importlib.util.find_spec("s3fs") is None:
         raise UnreachableError("reading from S3 needs the s3 extra: run `pip install 'gristmill[s3]'`")
-    import fsspec  # type: ignore[import-untyped]
-    from fsspec.callbacks import Callback  # type: ignore[import-untyped]
+    import fsspec
+    from fsspec.callbacks import Callback
 
     bar = _Bar(part, url, report)
 

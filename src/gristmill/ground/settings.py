@@ -58,12 +58,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         SettingsError: the file is missing, is not YAML, or is not a mapping.
     """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise SettingsError(path, ["the file does not exist"]) from error
+    return yaml_mapping(path, content)
+
+
+def yaml_mapping(path: Path, text: bytes) -> dict[str, Any]:
+    """A YAML mapping from its bytes; `path` only says where they stand.
+
+    Raises:
+        SettingsError: they are not YAML, or not a mapping.
+    """
     import yaml  # only where something is read: what is served reads none
 
     try:
-        content = parse_yaml(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise SettingsError(path, ["the file does not exist"]) from error
+        content = parse_yaml(text.decode())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(path, ["not readable as YAML: " + " ".join(str(error).split())]) from error
     if content is None:
@@ -88,6 +99,8 @@ def _sentence(section: str, problem: Any) -> str:
     key = ".".join([section, *(str(part) for part in problem["loc"])])
     if problem["type"] == "missing":
         return f"{key} is missing"
+    if problem["type"] == "secret":  # what must not be repeated
+        return f"{key} {problem['msg']}"
     if problem["type"] == "extra_forbidden":
         return f"{key} is not a parameter of this section"
     return f"{key} is {problem['input']!r}: {problem['msg']}"

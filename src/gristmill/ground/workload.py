@@ -55,6 +55,10 @@ class Workload:
         return self.root / "expectations" / f"{self.name}.json"
 
     @property
+    def profile(self) -> Path:
+        return self.root / "expectations" / f"{self.name}.profile.json"
+
+    @property
     def data(self) -> Path:
         return self.root / "data" / self.name
 

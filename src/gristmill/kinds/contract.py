@@ -1,9 +1,10 @@
-"""What every kind gives: four phases, each a package that is loaded by name.
+"""What every kind gives: five phases, each a package that is loaded by name.
 
     records   bytes as landed -> a table of rows            (ingest)
     tensors   rows -> the model's inputs and targets        (prepare, evaluate, package)
     network   inputs -> what is learnt                      (train)
     answers   a request -> rows to be answered              (the service)
+    checks    rows and inputs -> what can be compared       (what looks at a batch when it lands; no stage)
 
 A stage that needs a phase imports `gristmill.kinds.<kind>.<phase>`, so a new kind changes no stage.
 """
@@ -29,13 +30,17 @@ class Records(Protocol):
     IngestSettings: "type[Settings]"
 
     def read(self, parts: list[Path], settings: Any, batch: str) -> "BatchTable":
-        """Read the parts of a batch. Never raises on data: what cannot be read becomes a problem of its row or batch."""
+        """Read the parts of a batch, which lie below a folder called like it, where folders have a meaning.
+
+        Never raises on data: what cannot be read becomes a problem of its row or batch. Of no parts it makes no rows, but
+        the columns of every batch: so a suite can be held against them.
+        """
 
     def count_rows(self, parts: list[Path], settings: Any) -> int:
         """Count rows from the bytes by another way than `read`, which must make exactly as many."""
 
-    def missing_part(self, parts: list[Path]) -> str | None:
-        """What these files still lack to be a batch, in a few words; None when they are whole."""
+    def missing_part(self, parts: list[Path], folder: Path) -> str | None:
+        """What these files below a folder still lack to be a batch, in words that follow "it"; None when they are whole."""
 
 
 class Tensors(Protocol):
@@ -87,3 +92,20 @@ class Answers(Protocol):
 
     def example(self, contract: dict[str, Any]) -> dict[str, Any]:
         """A request that fits the schema."""
+
+
+class Checks(Protocol):
+    """What of a batch can be compared with other data, when it lands."""
+
+    def fitting(self, rows: "pa.Table", contract: dict[str, Any]) -> "np.ndarray[Any, Any]":
+        """Which rows `Tensors` can encode and has a target for, bool [N].
+
+        Raises:
+            KeyError: the rows lack a column of the contract.
+        """
+
+    def features(self, inputs: "Columns", contract: dict[str, Any]) -> "Columns":
+        """What drift is measured in, by name: floating [N] are numbers, NaN where missing; integers [N] are categories."""
+
+    def linear(self, inputs: "Columns", contract: dict[str, Any]) -> "np.ndarray[Any, Any]":
+        """The inputs as numbers that a linear model can learn from, none missing, float32 [N, F]."""

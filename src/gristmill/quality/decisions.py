@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gristmill.data.manifest import Decision
 from gristmill.quality.reasons import Positions, Reason
@@ -56,9 +57,11 @@ def read_decisions(decisions: Sequence[Decision], record_ids: pa.ChunkedArray) -
     corrections: dict[int, Correction] = {}
     spoken_by = np.full(n_rows, -1, dtype=np.int64)
     reasons = []
-    rows = _Rows(record_ids)
+    rows = _Rows(record_ids, decisions)
     for number, decision in enumerate(decisions):
-        reasons += [Reason(told, "warning") for told in (decision.finding.warnings if decision.finding else ())]
+        if decision.finding:
+            reasons += [Reason(told, "warning") for told in decision.finding.warnings]
+            reasons += [Reason(told, "info") for told in decision.finding.notes]
         if decision.decision == "check":
             continue
         named = decision.targets if decision.decision == "correct" else decision.rows
@@ -95,23 +98,25 @@ def fitted(target: Any, column: pa.DataType) -> Any:
 
 
 class _Rows:
-    """Positions by record_id, made when a decision first names a row."""
+    """Positions by record_id, of the records that decisions name: in one pass, whatever the number of rows."""
 
-    def __init__(self, record_ids: pa.ChunkedArray) -> None:
-        self._record_ids = record_ids
-        self._positions: dict[str, list[int]] | None = None
+    def __init__(self, record_ids: pa.ChunkedArray, decisions: Sequence[Decision]) -> None:
+        self._n_rows = len(record_ids)
+        named = list(dict.fromkeys(record for one in decisions for record in [*(one.rows or ()), *(one.targets or ())]))
+        self._positions: dict[str, list[int]] = {record: [] for record in named}
+        if named:
+            which = pc.index_in(record_ids, value_set=pa.array(named, pa.string())).combine_chunks()
+            here = which.is_valid().to_numpy(zero_copy_only=False)
+            for position, number in zip(np.flatnonzero(here).tolist(), which.drop_null().to_pylist(), strict=True):
+                self._positions[named[number]].append(position)
 
     def of(self, record: str) -> list[int]:
-        if self._positions is None:
-            self._positions = {}
-            for position, known in enumerate(self._record_ids.to_pylist()):
-                self._positions.setdefault(known, []).append(position)
-        return self._positions.get(record, [])
+        return self._positions[record]
 
     def find(self, records: Any) -> tuple[Positions, int]:
         """Positions of the records named, all where None, and how many of them are not here."""
         if records is None:
-            return np.arange(len(self._record_ids)), 0
+            return np.arange(self._n_rows), 0
         found = [self.of(record) for record in records]
         positions = sorted({position for group in found for position in group})
         return np.array(positions, dtype=np.int64), sum(not group for group in found)

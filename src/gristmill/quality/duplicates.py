@@ -4,9 +4,12 @@ Equal record_id and equal target in one role: the first by batch id and position
 result does not depend on when a batch landed. Equal record_id with different targets: the newest correction says which
 is right; without one, nobody knows, and all sides are quarantined. Roles are not mixed: `prepare` keeps records of a
 benchmark out of the training.
+
+The pass holds a number of 8 bytes for each row, not its record_id: only rows whose number is there twice have their
+record_ids read and compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,11 +18,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gristmill.quality.decisions import Correction
 from gristmill.quality.reasons import Positions, Reason
 from gristmill.quality.statuses import Status, Statuses
 
 _NO_TARGET = "\0"
+
+
+Ages = dict[int, tuple[datetime, int]]
+"""How new the correction of a row is, by position."""
+Keys = npt.NDArray[np.uint64]
+"""A number for each row; equal records have equal numbers."""
 
 
 class Candidates(NamedTuple):
@@ -27,11 +35,18 @@ class Candidates(NamedTuple):
 
     batch: str
     role: str
-    record_ids: pa.ChunkedArray
-    targets: pa.ChunkedArray
-    """As corrected."""
+    keys: Keys
     statuses: Statuses
-    corrections: dict[int, Correction]
+    corrected: Ages
+    identities: Callable[[], tuple[pa.ChunkedArray, pa.ChunkedArray]]
+    """Reads record_id and target (as corrected) of each row."""
+
+
+def record_keys(record_ids: pa.ChunkedArray) -> Keys:
+    """The keys of a batch's rows; those of one release of polars may be compared with each other."""
+    import polars as pl  # here, for a turn whose batches are all remembered needs no new key
+
+    return pl.Series(record_ids).hash().to_numpy()
 
 
 def one_of_each(batches: Sequence[Candidates]) -> list[tuple[Statuses, list[Reason]]]:
@@ -50,13 +65,15 @@ def one_of_each(batches: Sequence[Candidates]) -> list[tuple[Statuses, list[Reas
 
 def _settle(chosen: list[int], batches: Sequence[Candidates], statuses: list[Statuses]) -> None:
     """Set the statuses of the admitted rows of one role, whose batches are `chosen`, in order."""
-    where = [np.flatnonzero(batches[i].statuses == Status.ADMITTED) for i in chosen]
-    if not sum(len(positions) for positions in where):
+    found = _repeated([batches[i].keys[batches[i].statuses == Status.ADMITTED] for i in chosen])
+    admitted = [np.flatnonzero(batches[i].statuses == Status.ADMITTED) for i in chosen]
+    where = {i: rows[repeats] for i, rows, repeats in zip(chosen, admitted, found, strict=True) if repeats.any()}
+    if not where:
         return
-    batch_of = np.repeat(chosen, [len(positions) for positions in where])
-    position_of = np.concatenate(where)
-    records = _codes([_chosen_text(batches[i].record_ids, w) for i, w in zip(chosen, where, strict=True)])
-    targets = _codes([_chosen_text(batches[i].targets, w) for i, w in zip(chosen, where, strict=True)])
+    batch_of = np.repeat(list(where), [len(positions) for positions in where.values()])
+    position_of = np.concatenate(list(where.values()))
+    columns = [[_chosen_text(column, where[i]) for column in batches[i].identities()] for i in where]
+    records, targets = (_codes([texts[number] for texts in columns]) for number in (0, 1))
 
     rows = np.arange(len(records))
     first = np.empty(records.max() + 1, dtype=np.int64)
@@ -74,16 +91,26 @@ def _settle(chosen: list[int], batches: Sequence[Candidates], statuses: list[Sta
             continue
         result[sides] = Status.COLLAPSED
         result[sides[targets[sides] == targets[right]][0]] = Status.ADMITTED
-    for i in chosen:
-        statuses[i][position_of[batch_of == i]] = result[batch_of == i]
+    ends = np.cumsum([len(positions) for positions in where.values()])
+    for i, settled in zip(where, np.split(result, ends[:-1]), strict=True):
+        statuses[i][where[i]] = settled
+
+
+def _repeated(keys: list[Keys]) -> list[npt.NDArray[np.bool_]]:
+    """For each array, which of its keys are anywhere else too."""
+    rising = np.sort(np.concatenate(keys))
+    repeated = np.unique(rising[1:][rising[1:] == rising[:-1]])
+    if not len(repeated):
+        return [np.zeros(len(some), dtype=np.bool_) for some in keys]
+    return [repeated[np.minimum(np.searchsorted(repeated, some), len(repeated) - 1)] == some for some in keys]
 
 
 def _newest(sides: list[tuple[Candidates, int, int]]) -> int | None:
     """The row whose correction is the newest, of those that were corrected."""
     corrected: list[tuple[tuple[datetime, str, int], int]] = []
     for batch, position, row in sides:
-        if correction := batch.corrections.get(position):
-            at, number = correction.age
+        if age := batch.corrected.get(position):
+            at, number = age
             corrected.append(((at, batch.batch, number), row))
     return max(corrected)[1] if corrected else None
 

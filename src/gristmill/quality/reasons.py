@@ -30,6 +30,8 @@ class Reason:
     verb: tuple[str, str] = ("is", "are")
     """For one row, and for more."""
     notes: str = ""
+    columns: tuple[str, ...] = ()
+    """Of the batch table, where single cells are at fault: a page marks them."""
 
     @property
     def for_a_row(self) -> str:
@@ -44,6 +46,14 @@ class Reason:
         verb = self.verb[0] if n == 1 else self.verb[1]
         counted = f"{n} of {n_rows} {'row' if n_rows == 1 else 'rows'}"
         return _joined(self.subject, " ".join(part for part in (counted, verb, self.text) if part), self.notes)
+
+
+def subject_of(entry: Expectation, suite: Suite) -> str:
+    """What an expectation looks at: "ink", "ink where label is 3", or "" for the table as a whole."""
+    column = suite.called(entry.columns[0]) if entry.columns else ""
+    if entry.label is not None:
+        return f"{column} where {suite.called('target')} is {entry.label}".strip()
+    return f"{column} where {entry.condition}".strip() if entry.condition else column
 
 
 def row_fault(entry: Expectation, suite: Suite) -> str:
@@ -85,6 +95,9 @@ def batch_fault(entry: Expectation, observed: Any) -> str:
     if "distinct_values" in entry.type and "set" in entry.type:
         return f"the values that occur are not those expected ({_listed(kwargs.get('value_set') or [])})"
     what = _spelt(entry.type)
+    if entry.type == "expect_column_kl_divergence_to_be_less_than":
+        bound = _number(kwargs.get("threshold"))
+        return f"distributed otherwise than in the reference: the divergence{figure} is above {bound}"
     if entry.type.endswith("_to_be_between"):
         return f"the {what.removesuffix(' to be between')}{figure} is {_outside(kwargs)}"
     return f"the batch is not as expected ({what}){figure}"

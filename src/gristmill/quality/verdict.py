@@ -10,6 +10,7 @@ at; rows that a person released are admitted in spite of reasons, unless a value
 nothing could be learnt from them.
 """
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,12 +20,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gristmill.quality.decisions import Standing, fitted
-from gristmill.quality.reasons import Positions, Reason, batch_fault, row_fault
+from gristmill.quality.reasons import Positions, Reason, batch_fault, row_fault, subject_of
 from gristmill.quality.statuses import Status, Statuses
 from gristmill.quality.structure import Structure
-from gristmill.quality.suite import Suite
+from gristmill.quality.suite import Expectation, Suite, looked_at
 
 _ROW_NUMBER = r", row \d+: "
+_QUOTED = re.compile(r": '(.+?)' ")
+"""The column that a problem of ingest's begins with."""
 
 
 class Outcome(NamedTuple):
@@ -39,6 +42,8 @@ class Outcome(NamedTuple):
     """The rows that break it, rising; None for an expectation about the table as a whole."""
     observed: object = None
     """The figure it looked at, where there is one."""
+    asked: Expectation | None = None
+    """The entry as it was asked of this batch, its bounds in numbers and about one class; None: as the suite has it."""
 
 
 class Verdict(NamedTuple):
@@ -71,26 +76,28 @@ def judge(
     """
     targets, misfits = _corrected(rows, standing)
     rows = with_targets(rows, targets)
-    looked_at = np.flatnonzero(standing.kept_out == Status.ADMITTED)
+    looks = standing.kept_out == Status.ADMITTED
+    candidates = np.flatnonzero(looks)
     useless = np.zeros(len(rows), dtype=np.bool_)
-    reasons = [] if len(rows) and not len(looked_at) else list(structure.reasons)
-    if len(looked_at):
-        reasons += (problems := _problems(rows, looked_at))
-        unread = _together([reason.positions for reason in problems if reason.positions is not None])
+    reasons = [] if len(rows) and not len(candidates) else list(structure.reasons)
+    if len(candidates):
+        reasons += (problems := _problems(rows, looks, suite))
+        unread = _marked(problems, len(rows))
         if len(misfits):
-            reasons.append(Reason("corrected to a value of another type", "critical", misfits, suite.called("target")))
-            unread = np.union1d(unread, misfits)
+            text, subject = "corrected to a value of another type", suite.called("target")
+            reasons.append(Reason(text, "critical", misfits, subject, columns=("target",)))
+            unread[misfits] = True
         for name, empty in _needed_but_empty(rows, suite, structure).items():
             useless |= empty
-            if len(where := np.setdiff1d(np.intersect1d(np.flatnonzero(empty), looked_at), unread)):
-                reasons.append(Reason("empty", "critical", where, suite.called(name)))
+            if len(where := np.flatnonzero(empty & looks & ~unread)):
+                reasons.append(Reason("empty", "critical", where, suite.called(name), columns=(name,)))
         asked = [i for i, entry in enumerate(suite.expectations) if structure.sound.issuperset(entry.columns)]
-        readable = [name for name in rows.column_names if name in structure.sound and name != "problems"]
-        for outcome in check(rows.select(readable).take(pa.array(looked_at)), asked):
-            reasons += _found(outcome, suite, looked_at, unread)
+        judged = {"record_id", *looked_at(suite.expectations, rows.column_names)}  # a table of no column has no rows
+        seen = rows.select([name for name in rows.column_names if name in judged & structure.sound - {"problems"}])
+        for outcome in check(seen if looks.all() else seen.take(pa.array(candidates)), asked):
+            reasons += _found(outcome, suite, candidates, unread)
 
-    bad = np.zeros(len(rows), dtype=np.bool_)
-    bad[_together([r.positions for r in reasons if r.severity == "critical" and r.positions is not None])] = True
+    bad = _marked([reason for reason in reasons if reason.severity == "critical"], len(rows))
     rescued = standing.released & ~useless
     if (standing.released & bad & useless).any():
         text = "released, but a value that is needed is empty"
@@ -98,9 +105,9 @@ def judge(
             Reason(text, "critical", np.flatnonzero(standing.released & bad & useless), verb=("was", "were"))
         )
     bad &= ~rescued
-    if (n_bad := int(bad.sum())) > max_bad_rows * len(looked_at):
+    if (n_bad := int(bad.sum())) > max_bad_rows * len(candidates):
         text = (
-            f"{n_bad} of {len(looked_at)} rows are bad, more than the share of {max_bad_rows:g} that a batch may have"
+            f"{n_bad} of {len(candidates)} rows are bad, more than the share of {max_bad_rows:g} that a batch may have"
         )
         reasons.append(Reason(text, "critical"))
     whole = any(reason.positions is None and reason.severity == "critical" for reason in reasons)
@@ -133,7 +140,7 @@ def with_targets(rows: pa.Table, targets: dict[int, object]) -> pa.Table:
     return rows.set_column(column, "target", corrected)
 
 
-def _problems(rows: pa.Table, looked_at: Positions) -> list[Reason]:
+def _problems(rows: pa.Table, looks: npt.NDArray[np.bool_], suite: Suite) -> list[Reason]:
     """What ingest could not read, the rows of each problem together."""
     column = rows.column("problems").combine_chunks()
     parents, problems = pc.list_parent_indices(column), pc.list_flatten(column)
@@ -143,18 +150,23 @@ def _problems(rows: pa.Table, looked_at: Positions) -> list[Reason]:
     # "german.csv, row 7: ..." names one row; without its number, equal problems are one reason for all their rows
     named = pc.replace_substring_regex(problems, _ROW_NUMBER, ": ").dictionary_encode()
     codes = named.indices.to_numpy(zero_copy_only=False)
+    by_problem = np.argsort(codes, kind="stable")
+    groups = np.split(positions[by_problem], np.flatnonzero(np.diff(codes[by_problem])) + 1)
     reasons = []
-    for code, problem in enumerate(named.dictionary.to_pylist()):
-        where = np.intersect1d(positions[codes == code], looked_at)
-        if len(where):
-            reasons.append(Reason(problem, "critical", where, verb=("cannot be read:", "cannot be read:")))
+    by_called = {suite.called(name): name for name in (*rows.column_names, *suite.meta.columns)}
+    for problem, where in zip(named.dictionary.to_pylist(), groups, strict=True):
+        if len(where := np.unique(where[looks[where]])):
+            quoted = _QUOTED.search(problem)  # "german.csv: 'Amount' is not a number"
+            columns = (by_called[quoted[1]],) if quoted and quoted[1] in by_called else ()
+            verb = ("cannot be read:", "cannot be read:")
+            reasons.append(Reason(problem, "critical", where, verb=verb, columns=columns))
     return reasons
 
 
-def _found(outcome: Outcome, suite: Suite, looked_at: Positions, unread: Positions) -> list[Reason]:
+def _found(outcome: Outcome, suite: Suite, candidates: Positions, unread: npt.NDArray[np.bool_]) -> list[Reason]:
     """The reasons that one expectation gives; `unread` rows are not blamed again for being empty."""
-    entry = suite.expectations[outcome.expectation]
-    subject = ", ".join(suite.called(name) for name in entry.columns[:1])
+    entry = outcome.asked or suite.expectations[outcome.expectation]
+    subject = subject_of(entry, suite)
     if outcome.raised:
         words = entry.type.removeprefix("expect_").replace("_", " ")
         return [Reason(f"'{words}' cannot be evaluated on these values", entry.severity, None, subject)]
@@ -162,13 +174,14 @@ def _found(outcome: Outcome, suite: Suite, looked_at: Positions, unread: Positio
         if outcome.success:
             return []
         return [Reason(batch_fault(entry, outcome.observed), entry.severity, None, subject, notes=entry.notes)]
-    where = looked_at[outcome.positions]
+    where = candidates[outcome.positions]
     if entry.type == "expect_column_values_to_not_be_null":
-        where = np.setdiff1d(where, unread)
+        where = where[~unread[where]]
     reasons = []
     is_tolerated = entry.tolerates_rows and outcome.success and entry.severity != "critical"
     if len(where) and not is_tolerated:
-        reasons.append(Reason(row_fault(entry, suite), entry.severity, where, subject, notes=entry.notes))
+        text, columns = row_fault(entry, suite), tuple(entry.columns)
+        reasons.append(Reason(text, entry.severity, where, subject, notes=entry.notes, columns=columns))
     if entry.tolerates_rows and not outcome.success:
         tolerated = f"{1 - float(entry.kwargs['mostly']):.4g}"
         text = f"more rows than the tolerated share of {tolerated} are {row_fault(entry, suite)}"
@@ -186,5 +199,10 @@ def _needed_but_empty(rows: pa.Table, suite: Suite, structure: Structure) -> dic
     }
 
 
-def _together(positions: list[Positions]) -> Positions:
-    return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *positions]))
+def _marked(reasons: list[Reason], n_rows: int) -> npt.NDArray[np.bool_]:
+    """The rows that any of the reasons is about."""
+    marked = np.zeros(n_rows, dtype=np.bool_)
+    for reason in reasons:
+        if reason.positions is not None:
+            marked[reason.positions] = True
+    return marked

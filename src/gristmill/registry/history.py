@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gristmill.registry.mill import Mill
 
-_TRAILERS = ("Workload", "Actor", "Reason", "Verdict", "Outcome", "Version", "Code", "Base", "Batch", "Role")
+_TRAILERS = ("Workload", "Actor", "Reason", "Verdict", "Outcome", "Version", "Code", "Base", "Batch", "Role", "Rows")
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from gristmill.ground.errors import GristmillError
 BRANCH = "refs/heads/mill"
 _REMOTE_BRANCH = "refs/remotes/origin/mill"
 _OWN_FILES = re.compile(
-    r"dvc\.lock|reports/.+|data/[^/]+/landing\.dvc|models/[^/]+/(?:[a-z]+\.dvc|barred\.json|frozen\.json)"
+    r"dvc\.lock|reports/.+|data/[^/]+/(?:landing\.dvc|ledger\.json)|models/[^/]+/(?:[a-z]+\.dvc|barred\.json|frozen\.json)"
 )
 _ATTEMPTS = 200
 
 # A fresh clone reads the branch from outside with DVC alone, so it carries DVC's own settings.
-_BEGINNING = {
+BEGINNING = {
     ".dvc/config": b"[core]\n    analytics = false\n    check_update = false\n[cache]\n    type = hardlink,copy\n",
     ".dvc/.gitignore": b"/config.local\n/tmp\n/cache\n",
 }
@@ -132,7 +132,7 @@ class Mill:
     def _build(self, tip: str | None, changes: list[Change]) -> tuple[str, list[tuple[str, str, str]]]:
         parent, tags = tip, []
         for change in changes:
-            files = change.files if parent else {**_BEGINNING, **change.files}
+            files = change.files if parent else {**BEGINNING, **change.files}
             tree = self.git.tree_with(parent, files)
             parent = self.git.commit(tree, [parent] if parent else [], change.message)
             if change.tag:

@@ -15,6 +15,7 @@ from gristmill.registry.versions import Version
 if TYPE_CHECKING:
     from rich.table import Table
 
+_DECIDED = {"release": "released", "drop": "dropped", "revert": "taken out", "correct": "corrected"}
 _ROOM_FOR_NAMES = 120
 """Columns of a terminal from which on the history says who did it; below, the reasons need the room."""
 
@@ -102,6 +103,10 @@ def _history_row(event: Event, width: int | None, now: datetime) -> tuple[str, .
             what = "promoted"
         case "land":
             what, why = "landed", f"{rest} ({told.get('Role', 'train')}, batch {told.get('Batch', '')})"
+        case "release" | "drop" | "revert" | "correct":
+            n_rows = told.get("Rows")
+            what, about = _DECIDED[verb], f"{n_rows} {'row' if n_rows == '1' else 'rows'} of {rest}" if n_rows else rest
+            why = f"{about}: {why}"
         case "resume":
             what, why = "resumed", why or "automatic promotion is on again"
         case _:

@@ -17,6 +17,9 @@ from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import new_file
 from gristmill.ground.settings import parse_yaml
 from gristmill.ground.workload import Workload, all_workloads, available_kinds, check_name
+from gristmill.quality.profile import profile_text
+from gristmill.quality.suite import Suite
+from gristmill.runs.profiling import profile_of_files, profiled_columns, records_of
 from gristmill.runs.repository import Repository
 from gristmill.runs.schedules import deployment, deployments, parse_schedule, prefect_yaml
 
@@ -94,14 +97,23 @@ def draft_workload(repository: Repository, kind: str, name: str, **words: Any) -
     return found
 
 
-def workload_files(repository: Repository, kind: str, name: str, draft: "Draft") -> dict[str, str]:
-    """The files of a drafted workload, by path from the tree's root: two new ones, and two with a part more."""
+def workload_files(repository: Repository, kind: str, name: str, draft: "Draft", file: Path) -> dict[str, str]:
+    """The files of a drafted workload, by path from the tree's root: three new ones, and two with a part more.
+
+    Args:
+        repository: where it would stand.
+        kind: of the workload.
+        name: of the workload.
+        draft: what was decided.
+        file: what was looked at; new batches are measured by it.
+    """
     root = repository.here
     schedule = parse_schedule(root / "params" / f"{name}.yaml", parse_yaml(draft.params)["schedule"])
     return {
         "params.yaml": _with_line((root / "params.yaml").read_text("utf-8"), name, kind),
         f"params/{name}.yaml": draft.params,
         f"expectations/{name}.json": draft.suite,
+        f"expectations/{name}.profile.json": _profile(Workload(name, kind, root), draft, file),
         "prefect.yaml": prefect_yaml([*deployments(root), deployment(name, schedule)]),
     }
 
@@ -138,11 +150,17 @@ def _check_free(repository: Repository, name: str) -> None:
     workload = Workload(name, "", repository.here)
     if name in [one.name for one in all_workloads(repository.here)]:
         raise NameTakenError(name, "params.yaml")
-    for path in (workload.params, workload.expectations):
+    for path in (workload.params, workload.expectations, workload.profile):
         if path.exists():
             raise NameTakenError(name, str(path.relative_to(repository.here)))
     if repository.mill.read(f"data/{name}/landing.dvc") is not None:
         raise NameTakenError(name, "the branch mill, which keeps what once landed,")
+
+
+def _profile(workload: Workload, draft: "Draft", file: Path) -> str:
+    settings = records_of(workload).IngestSettings.parse(workload.params, "ingest", parse_yaml(draft.params)["ingest"])
+    suite = Suite.model_validate_json(draft.suite)
+    return profile_text(profile_of_files(workload, settings, [file], profiled_columns(suite)))
 
 
 def _with_line(content: str, name: str, kind: str) -> str:

@@ -9,6 +9,7 @@ from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import read_json
 from gristmill.registry.promotion import read_production
 from gristmill.registry.versions import Version, find_version
+from gristmill.runs.carrying import bring_version
 from gristmill.runs.locks import locked
 from gristmill.runs.repository import Repository
 from gristmill.serving.bundle import point_at, unpack_bundle
@@ -40,6 +41,7 @@ def _deploy(repository: Repository, workload: str, report: Callable[[str], None]
     root = repository.serving(workload)
     if (present := deployed(root)) and present["version"] == version.version:
         return Path(present["path"])
+    bring_version(repository, version)
     with tempfile.TemporaryDirectory(prefix="gristmill-package-") as folder:
         package = Path(folder)
         repository.dvc.extract(str(version.package["md5"]), package)

@@ -7,12 +7,15 @@ alone until they are renamed.
 import contextlib
 import importlib
 import os
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gristmill.data.growing.arrivals import is_temporary
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, read_json
+from gristmill.runs.parts import files_below, told, unfit
 from gristmill.runs.repository import Repository
 from gristmill.runs.workspace import workloads_at
 
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 
 LEAVING = ".landed"
 """Folder within an inbox through which an entry leaves it; what is found there had landed, or lands."""
-_TEMPORARY = (".part", ".partial", ".tmp", ".crdownload", ".download", ".filepart", ".swp", "~")
 _MANIFEST = "manifest.json"
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
@@ -35,11 +37,14 @@ class Entry:
     path: Path
 
     @property
-    def files(self) -> list[Path]:
-        """All that it holds but folders, a sender's manifest included."""
-        if not self.path.is_dir():
-            return [self.path]
-        return sorted(path for path in self.path.rglob("*") if path.is_symlink() or not path.is_dir())
+    def files(self) -> dict[str, Path]:
+        """All that it holds but folders, a sender's manifest included, by path below `folder`."""
+        return files_below(self.path) if self.path.is_dir() else {self.path.name: self.path}
+
+    @property
+    def folder(self) -> Path:
+        """Below which the parts have their names."""
+        return self.path if self.path.is_dir() else self.path.parent
 
     @property
     def manifest(self) -> Path:
@@ -47,9 +52,9 @@ class Entry:
         return self.path / _MANIFEST
 
     @property
-    def parts(self) -> list[Path]:
-        """The files that land."""
-        return [path for path in self.files if path != self.manifest]
+    def parts(self) -> dict[str, Path]:
+        """The files that land, by the names under which they do."""
+        return {name: path for name, path in self.files.items() if path != self.manifest}
 
     @property
     def is_leaving(self) -> bool:
@@ -62,8 +67,15 @@ class Entry:
         Raises:
             FileNotFoundError: it is there no more.
         """
-        stats = ((path, path.stat() if path.exists() else path.lstat()) for path in self.files)
-        return tuple((str(path.relative_to(self.path)), s.st_ino, s.st_size, s.st_mtime_ns) for path, s in stats)
+        stats = ((name, _stat(path)) for name, path in self.files.items())
+        return tuple((name, s.st_ino, s.st_size, s.st_mtime_ns) for name, s in stats)
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError:  # a link to nothing, or to itself
+        return path.lstat()
 
 
 def entries(repository: Repository) -> list[Entry]:
@@ -71,7 +83,7 @@ def entries(repository: Repository) -> list[Entry]:
     found = []
     for inbox in filter(is_open, inboxes(repository)):
         with contextlib.suppress(FileNotFoundError):  # somebody is just removing it
-            paths = [path for path in inbox.iterdir() if not _is_temporary(path.name)]
+            paths = [path for path in inbox.iterdir() if not is_temporary(path.name)]
             found += [
                 Entry(inbox.parent.name, path) for path in (*sorted(paths), *sorted(inbox.glob(f"{LEAVING}/*/*")))
             ]
@@ -95,10 +107,6 @@ def is_open(inbox: Path) -> bool:
     return inbox.is_dir() and os.access(inbox, os.R_OK | os.W_OK | os.X_OK)
 
 
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".") or name.lower().endswith(_TEMPORARY)
-
-
 def _objection(repository: Repository, entry: Entry) -> str | None:
     where = entry.path.relative_to(repository.here)
     known = {workload.name: workload for workload in repository.workloads()}
@@ -117,21 +125,24 @@ def _objection(repository: Repository, entry: Entry) -> str | None:
     if entry.manifest.is_file() and (told := _manifest_objection(where, entry)):
         return told
     records: Records = importlib.import_module(f"gristmill.kinds.{known[entry.workload].kind}.records")
-    if missing := records.missing_part(entry.parts):
-        return f"{where} waits: it {missing}, which belong together; put all parts of a batch into one folder"
+    if missing := records.missing_part(list(entry.parts.values()), entry.folder):
+        return f"{where} waits: it {missing}"
     return None
 
 
 def _unusable(here: Path, entry: Entry) -> str | None:
-    for path in (entry.path, *entry.path.rglob("*")):
+    files = list(entry.files.values())
+    for path in dict.fromkeys((entry.path, *(path.parent for path in files if path != entry.path), *files)):
         rights, what = (os.R_OK | os.W_OK | os.X_OK, "read and emptied") if path.is_dir() else (os.R_OK, "read")
         if path.exists() and not os.access(path, rights):
             return f"{path.relative_to(here)} may not be {what} by this user: give the right to, or take it out"
-    for path in entry.files:
-        if any(_is_temporary(name) for name in path.relative_to(entry.path).parts):
+    if entry.path.is_symlink() and entry.path.exists():
+        return f"{entry.path.relative_to(here)} is a link: put in its place what it leads to, or take it out"
+    for path in files:
+        if any(is_temporary(name) for name in path.relative_to(entry.path).parts):
             return f"{path.relative_to(here)} has a temporary name: rename it when it is whole, or take it out"
-        if not path.is_file():
-            return f"{path.relative_to(here)} is no file (a link to nothing or to a folder, a pipe): take it out"
+        if fault := unfit(path, entry.folder):
+            return f"{path.relative_to(here)} {fault}: take it out"
         if not path.stat().st_size:
             return f"{path.relative_to(here)} is empty: it waits to be filled, or to be taken out"
     return None if entry.parts else f"{entry.path.relative_to(here)} waits: the folder holds no file of data"
@@ -142,28 +153,33 @@ def _manifest_objection(where: Path, entry: Entry) -> str | None:
         wanted = _wanted(entry)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return f'{where}/{_MANIFEST} cannot be read; {{"parts": [{{"name": ..., "sha256": ...}}]}} is expected'
-    here = {path.name for path in entry.parts}
+    here = {_nfc(name) for name in entry.parts}
     if missing := sorted(wanted.keys() - here):
-        return f"{where} waits for {', '.join(missing)}, which its manifest names"
+        return f"{where} waits for {told(missing)}, which its manifest names"
     if more := sorted(here - wanted.keys()):
-        return f"{where} waits: its manifest does not name {', '.join(more)}"
+        return f"{where} waits: its manifest does not name {told(more)}"
     return None
 
 
 def wrong_part(where: str, entry: Entry) -> str | None:
     """Apart from the other objections, for whoever shows a status each second must not hash gigabytes."""
     wanted = _wanted(entry) if entry.manifest.is_file() else {}
-    for path in entry.parts:
-        sha256 = wanted.get(path.name)
+    for name, path in entry.parts.items():
+        sha256 = wanted.get(_nfc(name))
         if sha256 and file_sha256(path) != sha256.lower():
-            return f"{where} waits: {path.name} is not the file whose SHA-256 its manifest names; send it again"
+            return f"{where} waits: {name} is not the file whose SHA-256 its manifest names; send it again"
     return None
 
 
 def _wanted(entry: Entry) -> dict[str, str]:
     """The SHA-256 of each part, by its name; empty where the sender names none."""
     parts = read_json(entry.manifest)["parts"]
-    return {str(part["name"]): str(part.get("sha256") or "") for part in parts}
+    return {_nfc(str(part["name"])): str(part.get("sha256") or "") for part in parts}
+
+
+def _nfc(name: str) -> str:
+    """macOS writes an é as two characters where a manifest may have one."""
+    return unicodedata.normalize("NFC", name)
 
 
 def words_of(error: GristmillError | OSError) -> str:

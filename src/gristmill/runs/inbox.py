@@ -18,6 +18,7 @@ from pathlib import Path
 
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import read_json, write_text
+from gristmill.runs.checks import check_lines
 from gristmill.runs.dropped import (
     LEAVING,
     Entry,
@@ -26,12 +27,12 @@ from gristmill.runs.dropped import (
     inboxes,
     is_open,
     objection,
-    printable,
     words_of,
     wrong_part,
 )
 from gristmill.runs.landing import Landed, land
 from gristmill.runs.repository import Repository
+from gristmill.runs.voice import Voice
 from gristmill.runs.waiting import data_waiting
 
 SETTLED_S = 2.0
@@ -77,7 +78,7 @@ def watch(
         say: told what happens, a line each.
         stop: ends the watch.
     """
-    voice = _Voice(say)
+    voice = Voice(say)
     settling = _Settling(repository, voice, stop)
     asked_at = -_ASK_S
     for _ in _ticks(repository, stop):
@@ -122,43 +123,10 @@ def _ticks(repository: Repository, stop: threading.Event) -> Iterator[None]:
             yield
 
 
-class _Voice:
-    """Says a sentence once, and again only when it has changed."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self.told: dict[str, str] = {}
-        """What it is about, and the sentence that is true of it now."""
-
-    def say(self, line: str) -> None:
-        """Say what has happened."""
-        self._say(printable(line))
-
-    def tell(self, about: str, sentence: str | None) -> None:
-        """What is true of something from now on; None: nothing worth a word."""
-        if sentence is None:
-            self.told.pop(about, None)
-            return
-        sentence = printable(sentence)
-        if sentence not in self.told.values():  # a full disk is one sentence, however many files it keeps waiting
-            self._say(sentence)
-        self.told[about] = sentence
-
-    @contextlib.contextmanager
-    def faults(self, about: str) -> Iterator[None]:
-        """Tell what goes wrong in the block, and end the block alone."""
-        try:
-            yield
-        except (GristmillError, OSError) as error:
-            self.tell(about, words_of(error))
-        else:
-            self.tell(about, None)
-
-
 class _Settling:
     """Which entries have come to rest, and what became of those that could not land."""
 
-    def __init__(self, repository: Repository, voice: _Voice, stop: threading.Event) -> None:
+    def __init__(self, repository: Repository, voice: Voice, stop: threading.Event) -> None:
         self._repository, self._voice, self._stop = repository, voice, stop
         self._seen: dict[Entry, tuple[Fingerprint, float, float]] = {}  # as it is, since when, and when first seen
         self._tried: dict[Entry, tuple[Fingerprint, float]] = {}  # as it was when it could not land, and when
@@ -222,6 +190,8 @@ class _Settling:
             times = f"at rest {rested_s:.1f} s after it was seen, landed in {took_s:.1f} s"
             what = f"landed as batch {batch} ({times})"
         self._voice.say(f"{entry.workload}: {entry.path.name} {what}")
+        for line in check_lines(landed.check):
+            self._voice.say(f"{entry.workload}: {entry.path.name}: {line}")
         del self._seen[entry], self._tried[entry]  # what takes its name now is another one
         self._tell(entry.path, None)
 

@@ -5,23 +5,29 @@ its batch to the winner's.
 """
 
 import errno
+import os
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
 from gristmill.adapters.dvc import Dvc, DvcError
-from gristmill.data.manifest import DECISION_FILES, Manifest, Part, Role, batch_id
+from gristmill.adapters.objects import file_chunks, md5_of, store
+from gristmill.data.manifest import Decision, Manifest, Part, Role, batch_id
 from gristmill.ground.errors import GristmillError
-from gristmill.ground.files import file_sha256, sync, write_json
+from gristmill.ground.files import file_sha256, write_json
 from gristmill.ground.settings import parse_yaml
 from gristmill.ground.workload import Workload
 from gristmill.registry.aliases import Barred, frozen_file
 from gristmill.registry.mill import Change
+from gristmill.runs.checks import check_landing
+from gristmill.runs.needed import is_cached
+from gristmill.runs.parts import PartsError, check_names, parts_of, told
 from gristmill.runs.repository import Repository
+from gristmill.runs.room import missing_room
 from gristmill.runs.workspace import sweep, worktree
 
 
@@ -34,49 +40,79 @@ class Landed(NamedTuple):
 
     manifest: Manifest
     is_new: bool
-    """False when the same batch had landed before; then no commit was made."""
+    """False when the same batch had landed before; then no data is committed."""
     commit: str | None
+    """The commit on `mill`; None where there was nothing to commit."""
+    n_restored: int = 0
+    """Objects that DVC's cache had lost, and that this second landing of the same bytes brought back."""
+    check: Decision | None = None
+    """What the checks at landing found, as it lies beside the batch."""
+
+
+Alongside = Callable[[str | None], Mapping[str, bytes]]
+"""Given the commit of `mill` that a landing is built on, the files that move in its commit: called again on the new tip
+after a lost race. What it raises keeps the batch from landing."""
+
+
+def nothing_alongside(_: str | None) -> Mapping[str, bytes]:
+    """A landing that moves nothing but the data."""
+    return {}
 
 
 def land(
     repository: Repository,
     workload: Workload,
-    files: Sequence[Path],
+    files: Sequence[Path] | Mapping[str, Path],
     role: Role = "train",
     origin: str = "",
     licence: str = "",
     terms: str = "",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    alongside: Alongside = nothing_alongside,
 ) -> Landed:
     """Land files as one batch: copied, hashed, added to the cache, and committed on `mill`.
 
     Args:
         repository: whose mill.
         workload: for whom.
-        files: the parts; a folder stands for the files in it.
+        files: the parts; a folder stands for the files below it, called by their path in it. Or the parts by name.
         role: `train`, or `benchmark` for a published test set.
         origin: where the bytes came from; the files' own names when empty.
         licence: under what licence, if known.
         terms: what else must be kept in mind.
         now: the clock that names the month's folder.
+        alongside: what moves in the same commit; it moves, too, where the batch had landed before.
 
     Raises:
-        LandingError: a file is missing, empty of parts, changed while it was read, or the disk is full.
+        LandingError: a file is missing or is none, cannot land under its name, changed while it was read, or the disk is
+            full.
         NoCommitError: the repository has no commit yet.
     """
     repository.git.commit_of("HEAD")
     sweep(repository)
     parts = _parts(files)
+    _check_room(repository, parts)
     manifest = _manifest(parts, role, origin, licence, terms)
     tip = repository.mill.begin()
     if _has_landed(repository, workload, manifest.batch, tip):
-        return Landed(manifest, False, None)
+        noted = repository.mill.commit(lambda at: _note(repository, workload, manifest, alongside(at), at))
+        return Landed(manifest, False, noted, _restore(repository, workload, parts, manifest, tip))
     name = f"land-{workload.name}-{secrets.token_hex(4)}"
     try:
         with worktree(repository, name, tip) as tree:
             folder = f"data/{workload.name}/landing/{now():%Y-%m}/{manifest.batch}"
             _copy(parts, manifest, tree / folder)
-            commit = repository.mill.commit(lambda at: _change(repository, workload, tree, folder, manifest, at))
+            check = check_landing(repository, workload, manifest, tree / folder, tip, now())
+            is_new = True
+
+            def build(at: str | None) -> list[Change] | None:
+                nonlocal is_new
+                moved = alongside(at)
+                change = _change(repository, workload, tree, folder, manifest, moved, at)
+                is_new = change is not None
+                return change or _note(repository, workload, manifest, moved, at)
+
+            commit = repository.mill.commit(build)
     except (OSError, DvcError) as error:
         _forget(repository, name)
         if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
@@ -87,7 +123,7 @@ def land(
     except BaseException:
         _forget(repository, name)
         raise
-    return Landed(manifest, commit is not None, commit)
+    return Landed(manifest, is_new, commit, check=check if is_new else None)
 
 
 def _forget(repository: Repository, name: str) -> None:
@@ -98,29 +134,23 @@ def _forget(repository: Repository, name: str) -> None:
     path.with_name(f"{name}.failed").unlink(missing_ok=True)
 
 
-def _parts(files: Sequence[Path]) -> dict[str, Path]:
-    parts: dict[str, Path] = {}
-    for given in files:
-        if not given.exists():
-            raise LandingError(f"{given} does not exist. Nothing landed.")
-        for file in sorted(p for p in given.rglob("*") if p.is_file()) if given.is_dir() else [given]:
-            if file.name in parts:
-                raise LandingError(f"two files are called '{file.name}' ({parts[file.name]}, {file}). Rename one.")
-            if file.name == "manifest.json" or fnmatchcase(file.name, DECISION_FILES):
-                raise LandingError(f"{file}: this name is the mill's own. Rename the file.")
-            if "\n" in file.name or "\r" in file.name or not _is_text(file.name):
-                raise LandingError(f"{str(file)!a}: this name is no line of UTF-8. Rename the file.")
-            parts[file.name] = file
-    if not parts:
-        raise LandingError(f"no file in {', '.join(str(f) for f in files)}. Name the files of the batch.")
-    return parts
+def _check_room(repository: Repository, parts: dict[str, Path]) -> None:
+    if short := missing_room(repository, sum(file.stat().st_size for file in parts.values())):
+        needs, free = (f"{n_bytes / 1e6:.1f} MB" for n_bytes in short)
+        raise LandingError(
+            f"the batch needs {needs} on the disk, and {free} are free: nothing landed, the files are where they were. "
+            "Free some space; `gristmill gc` says what of the mill's own can go."
+        )
 
 
-def _is_text(name: str) -> bool:
+def _parts(files: Sequence[Path] | Mapping[str, Path]) -> dict[str, Path]:
     try:
-        return bool(name.encode())
-    except UnicodeEncodeError:  # bytes that are no UTF-8, which Linux allows
-        return False
+        if not isinstance(files, Mapping):
+            return parts_of(files)
+        check_names(files)
+    except PartsError as error:
+        raise LandingError(str(error)) from error
+    return dict(files)
 
 
 def _manifest(parts: dict[str, Path], role: Role, origin: str, licence: str, terms: str) -> Manifest:
@@ -132,7 +162,7 @@ def _manifest(parts: dict[str, Path], role: Role, origin: str, licence: str, ter
         batch=batch_id(role, entries),
         role=role,
         parts=tuple(entries),
-        origin=origin or ", ".join(sorted(parts)),
+        origin=origin or told(sorted(parts)),
         licence=licence,
         terms=terms,
     )
@@ -142,8 +172,8 @@ def _copy(parts: dict[str, Path], manifest: Manifest, folder: Path) -> None:
     folder.mkdir(parents=True)
     for part in manifest.parts:
         target = folder / part.name
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(parts[part.name], target)
-        sync(target)
         if file_sha256(target) != part.sha256:
             raise LandingError(
                 f"{parts[part.name]} changed while it was read. Nothing landed; land it when it is whole."
@@ -158,13 +188,35 @@ def _has_landed(repository: Repository, workload: Workload, batch: str, tip: str
     return any(path.split("/")[1] == batch for path in repository.dvc.listing(landing_md5(landing)))
 
 
+def _restore(repository: Repository, workload: Workload, parts: dict[str, Path], manifest: Manifest, tip: str) -> int:
+    """Bring back what the cache lacks of a batch that has landed, where these are its very bytes."""
+    landing = repository.mill.read(f"data/{workload.name}/landing.dvc", tip)
+    assert landing is not None
+    listed = repository.dvc.listing(landing_md5(landing)).items()
+    missing = {md5 for path, md5 in listed if path.split("/")[1] == manifest.batch and not is_cached(repository, md5)}
+    if not missing:
+        return 0
+    with tempfile.TemporaryDirectory(prefix="gristmill-manifest-") as folder:
+        write_json(Path(folder) / "manifest.json", manifest.model_dump())
+        files = {md5_of(file_chunks(file)): file for file in (*parts.values(), Path(folder) / "manifest.json")}
+        for md5 in missing & files.keys():
+            store(repository.cache, md5, file_chunks(files[md5]), str(files[md5]))
+    return len(missing & files.keys())
+
+
 def landing_md5(landing: bytes) -> str:
     """The data version that a landing.dvc names."""
     return str(parse_yaml(landing)["outs"][0]["md5"])
 
 
 def _change(
-    repository: Repository, workload: Workload, tree: Path, folder: str, manifest: Manifest, tip: str | None
+    repository: Repository,
+    workload: Workload,
+    tree: Path,
+    folder: str,
+    manifest: Manifest,
+    moved: Mapping[str, bytes],
+    tip: str | None,
 ) -> list[Change] | None:
     assert tip is not None
     if _has_landed(repository, workload, manifest.batch, tip):
@@ -184,8 +236,10 @@ def _change(
         files = {f"{alias}.dvc": (tree / f"{alias}.dvc").read_bytes() for alias in aliases}
         files[f"models/{workload.name}/barred.json"] = Barred().to_file()
         files[f"models/{workload.name}/frozen.json"] = frozen_file(None)
-    files[pointer] = (tree / pointer).read_bytes()
-    names = ", ".join(part.name for part in manifest.parts)
+    files[pointer] = landing = (tree / pointer).read_bytes()
+    _check_all_are_in(repository, landing, folder, manifest)
+    os.sync()  # once for all parts and what DVC made of them: for ten thousand, a sync each takes minutes on a slow disk
+    names = told([part.name for part in manifest.parts])
     trailers = {
         "Workload": workload.name,
         "Actor": repository.git.actor(),
@@ -193,4 +247,23 @@ def _change(
         "Role": manifest.role,
         "Origin": manifest.origin,
     }
-    return [Change(f"land {workload.name}: {names}", files, trailers)]
+    return [Change(f"land {workload.name}: {names}", {**files, **moved}, trailers)]
+
+
+def _check_all_are_in(repository: Repository, pointer: bytes, folder: str, manifest: Manifest) -> None:
+    """What DVC ignores, it leaves out in silence."""
+    listing = repository.dvc.listing(landing_md5(pointer))
+    below = "/".join(folder.split("/")[-2:])
+    if left_out := [part.name for part in manifest.parts if f"{below}/{part.name}" not in listing]:
+        raise LandingError(f"DVC does not take {told(left_out)}: it ignores such names. Rename them; nothing landed.")
+
+
+def _note(
+    repository: Repository, workload: Workload, manifest: Manifest, moved: Mapping[str, bytes], tip: str | None
+) -> list[Change] | None:
+    if all(repository.mill.read(path, tip) == content for path, content in moved.items()):
+        return None
+    names = ", ".join(part.name for part in manifest.parts)
+    trailers = {"Workload": workload.name, "Actor": repository.git.actor(), "Origin": manifest.origin}
+    subject = f"note {workload.name}: {names} had landed before, as batch {manifest.batch}"
+    return [Change(subject, moved, trailers)]

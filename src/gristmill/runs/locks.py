@@ -22,6 +22,28 @@ def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Hold the lock file together with others who share it, waiting for whoever has it alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def if_free(path: Path) -> Iterator[bool]:
+    """Hold the lock file if nobody alive does, and say whether."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+@contextmanager
 def owned(path: Path) -> Iterator[None]:
     """Make a lock file that did not exist and hold it from its first moment; it goes when the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)

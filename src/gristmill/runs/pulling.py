@@ -4,20 +4,31 @@ from gristmill.adapters.dvc import read_lock
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.pipeline import STAGES
 from gristmill.registry.mill import is_own_file
+from gristmill.runs.carrying import Advance, fetch
+from gristmill.runs.needed import here, needed
 from gristmill.runs.repository import Repository
 
 
-def pull(repository: Repository) -> list[str]:
+def pull(repository: Repository, everything: bool = False, advance: Advance = lambda _: None) -> list[str]:
     """Write the mill's own files of the tip into the working tree, and check their data out.
+
+    What the cache lacks of them, and of what is in production, comes from DVC's remotes first.
 
     The index is left alone. Only what has landed is named, so it works before the first run, and while some workload of
     the map has no data yet.
+
+    Args:
+        repository: whose mill, and whose tree.
+        everything: bring every version into the cache too, as on a machine that takes another one's place.
+        advance: told of the bytes that come.
 
     Returns:
         A line for each workload.
 
     Raises:
         GristmillError: nothing has landed.
+        CacheMissError: neither the cache nor a remote has all of it.
+        UnverifiedRemoteError, RemoteFaultError, DamagedObjectError: a remote cannot be taken from.
     """
     tip = repository.mill.tip()
     if tip is None:
@@ -42,5 +53,6 @@ def pull(repository: Repository) -> list[str]:
         repository.here != repository.root and not local.exists()
     ):  # else a linked tree would look into a cache of its own
         repository.dvc.share_cache()
+    fetch(repository, needed(repository) if everything else here(repository), advance)
     repository.dvc.checkout(*targets)
     return lines

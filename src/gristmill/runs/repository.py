@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gristmill.adapters.dvc import Dvc, configured_cache
 from gristmill.adapters.git import Git
+from gristmill.adapters.remotes import Remote, read_remotes
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.workload import Workload, all_workloads, check_name, find_workload
 from gristmill.registry.mill import BRANCH, Mill, MillCheckedOutError
@@ -41,8 +42,13 @@ class Repository:
 
     @property
     def state(self) -> Path:
-        """`.gristmill/`: ignored by git; worktrees, locks, checkpoints, server state, bundles."""
+        """`.gristmill/`: ignored by git; worktrees, locks, checkpoints, memos, server state, bundles."""
         return self.root / ".gristmill"
+
+    @property
+    def memos(self) -> Path:
+        """What stages made of single batches; may be deleted at any time."""
+        return self.state / "memo"
 
     @cached_property
     def cache(self) -> Path:
@@ -53,6 +59,10 @@ class Repository:
     def dvc(self) -> Dvc:
         """DVC in the person's own tree."""
         return Dvc(self.here, self.cache)
+
+    def remotes(self) -> tuple[dict[str, Remote], str | None]:
+        """DVC's remotes by name, those that the mill carries included, and which one is meant where none is named."""
+        return read_remotes(self.root, self.mill.read(".dvc/config"))
 
     def workload(self, name: str) -> Workload:
         """A workload of the working tree's params.yaml, by name."""

@@ -12,12 +12,15 @@ from gristmill.registry.tables import age, cut, empty_table
 from gristmill.registry.versions import read_versions
 from gristmill.runs.dropped import entries, objection
 from gristmill.runs.inbox import inbox_notes
+from gristmill.runs.polling import source_notes
 from gristmill.runs.progress import Progress, read_progress
 from gristmill.runs.repository import Repository
+from gristmill.runs.room import room_warning
 from gristmill.runs.schedules import read_schedule
+from gristmill.runs.sourcing import right_sentences
 from gristmill.runs.up import Up, read_up
 from gristmill.runs.waiting import data_waiting
-from gristmill.runs.workspace import kept_failures
+from gristmill.runs.workspace import fault, kept_failures
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,6 +44,8 @@ class WorkloadStatus:
     """Why automatic promotion is off."""
     failed: str | None
     """The worktree of a failed turn, if one was kept; from the repository's root."""
+    fault: str = ""
+    """Why that turn failed."""
     running: Progress | None = None
     """Where its turn stands, if one is going on."""
     n_inbox: int = 0
@@ -91,7 +96,9 @@ def where(repository: Repository) -> list[str]:
     links = [f"{name}: {url}" for name, url in (up.services.items() if up else ())]
     lines = [f"up since {up.since}, process {up.pid}", f"Prefect: {up.prefect}", *links] if up else []
     objections = [told for entry in entries(repository) if (told := objection(repository, entry))]
-    return [*lines, *dict.fromkeys([*objections, *inbox_notes(repository)])]
+    waiting = [*objections, *inbox_notes(repository), *source_notes(repository), *right_sentences(repository)]
+    warning = room_warning(repository, datetime.now(UTC))
+    return [*lines, *dict.fromkeys([*waiting, *filter(None, [warning])])]
 
 
 def _now(status: WorkloadStatus, between: str) -> str:
@@ -118,7 +125,7 @@ def _notes(status: WorkloadStatus) -> list[str]:
     if status.frozen:
         notes.append(f"frozen: {status.frozen}; `gristmill resume {status.workload}` thaws it")
     if status.failed:
-        notes.append(f"the last turn failed; its tree is {status.failed}")
+        notes.append(f"the last turn failed{f': {status.fault}' if status.fault else ''}; its tree is {status.failed}")
     return notes
 
 
@@ -147,6 +154,7 @@ def _status(
         if production and production.frozen
         else None,
         failed=str(failures[-1].relative_to(repository.root)) if failures else None,
+        fault=fault(failures[-1]) if failures else "",
         running=read_progress(repository, name),
         n_inbox=n_inbox,
         next_turn=read_schedule(workload).next_time(datetime.now(UTC)) if up else None,

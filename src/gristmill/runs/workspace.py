@@ -8,22 +8,26 @@ on the shared cache, and a person's tree is neither read nor touched.
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
 
-from gristmill.adapters.dvc import Dvc, read_lock
+from gristmill.adapters.dvc import CacheMissError, Dvc, read_lock
 from gristmill.ground.errors import GristmillError
+from gristmill.ground.files import write_text
 from gristmill.ground.pipeline import STAGES
 from gristmill.ground.settings import Settings, parse_yaml
 from gristmill.ground.workload import UnknownWorkloadError, Workload, find_workload
 from gristmill.registry.aliases import alias_path
 from gristmill.registry.mill import BRANCH, MillCheckedOutError, starting_tree
-from gristmill.runs.locks import is_owned, locked, owned
+from gristmill.runs.locks import is_owned, locked, owned, shared
 from gristmill.runs.progress import forget_progress, note_progress, turn_lock
 from gristmill.runs.repository import Repository
+
+_MOST_LINES = 4
+"""Of what a failed turn said; of more, as of a traceback, the first and the last tell enough."""
 
 
 class NoDataError(GristmillError):
@@ -82,12 +86,13 @@ class Workspace:
     def run_stage(self, stage: str, report: Callable[[str], None]) -> None:
         """Run one stage if it is stale.
 
-        Checkpoints lie in the repository's state, so that a turn which was killed in mid-training goes on from there.
+        Checkpoints and memos lie in the repository's state, so that a turn which was killed in mid-training goes on from
+        there, and what was made of a batch is found by the next turn.
         """
         checkpoints = self.repository.state / "checkpoints"
         note_progress(self.repository, self.workload.name, stage)
         limit_s = TurnSettings.read(self.workload.params, "turn").stage_timeout_s
-        environment = {"GRISTMILL_CHECKPOINTS": str(checkpoints)}
+        environment = {"GRISTMILL_CHECKPOINTS": str(checkpoints), "GRISTMILL_MEMO": str(self.repository.memos)}
         self.dvc.reproduce(f"{stage}@{self.workload.name}", report, limit_s, environment)
 
     def newer_data(self) -> bool:
@@ -147,7 +152,7 @@ def workspace(
         note_progress(repository, name, "beginning")
         sweep(repository)
         for path in kept_failures(repository, name)[:-1]:  # the newest is enough to look at
-            _remove(repository, path)
+            remove_tree(repository, path)
         base = repository.mill.tip()
         assert base is not None  # for data have landed, and the branch only grows
         tree = starting_tree(repository.git, code, base)
@@ -155,7 +160,7 @@ def workspace(
         with worktree(repository, f"{name}-{secrets.token_hex(4)}", start) as path:
             workload = find_workload(path, name)
             ws = Workspace(repository, workload, code, base, tree, Dvc(path, repository.cache))
-            ws.dvc.checkout(*_targets(repository, name, base))
+            _check_out(ws, report)
             try:
                 yield ws
             except Exception:
@@ -165,31 +170,40 @@ def workspace(
         forget_progress(repository, name)
 
 
-def _targets(repository: Repository, name: str, base: str) -> list[str]:
-    stages = read_lock(repository.mill.read("dvc.lock", base))
-    return [
-        f"data/{name}/landing.dvc",
-        alias_path(name, "champion"),
-        alias_path(name, "best"),
-        *(f"{stage}@{name}" for stage in STAGES if f"{stage}@{name}" in stages),
-    ]
+def _check_out(ws: Workspace, report: Callable[[str], None]) -> None:
+    name = ws.workload.name
+    pointers = [f"data/{name}/landing.dvc", alias_path(name, "champion"), alias_path(name, "best")]
+    recorded = read_lock(ws.repository.mill.read("dvc.lock", ws.base))
+    stages = [f"{stage}@{name}" for stage in STAGES if f"{stage}@{name}" in recorded]
+    try:
+        ws.dvc.checkout(*pointers, *stages)
+    except CacheMissError:
+        ws.dvc.checkout(*pointers)  # what landed and what was promoted can be made by no stage
+        report("DVC's cache lacks some of what the last turn made; the stages that make it run again")
+        ws.dvc.restore(*stages)
 
 
 @contextmanager
-def worktree(repository: Repository, name: str, commit: str) -> Iterator[Path]:
-    """A detached worktree on the shared cache. It goes when the block ends, and stays when the block raises."""
+def worktree(repository: Repository, name: str, commit: str, *, is_kept: bool = True) -> Iterator[Path]:
+    """A detached worktree on the shared cache. It goes when the block ends; when the block raises, it stays if `is_kept`."""
     path = repository.state / "worktrees" / name
-    with owned(_lock_of(path)):  # before the tree exists, or a sweep could take it for a dead one's
+    with (
+        shared(trees_lock(repository)),
+        owned(_lock_of(path)),
+    ):  # before the tree exists, or a sweep could take it for a dead one's
         repository.git.add_worktree(path, commit)
         try:
             Dvc(path, repository.cache).share_cache()
             yield path
-        except Exception:
-            _failed_mark(path).touch()  # kept for a look; whoever stops a turn by hand needs none
+        except Exception as error:
+            if is_kept:  # for a look; whoever stops a turn by hand needs none
+                _failed_mark(path).touch()
+                with suppress(OSError):  # a full disk may be the very fault
+                    write_text(_failed_mark(path), _told(error))
             raise
         finally:
             if not _failed_mark(path).exists():
-                _remove(repository, path)
+                remove_tree(repository, path)
 
 
 def sweep(repository: Repository) -> None:
@@ -197,7 +211,23 @@ def sweep(repository: Repository) -> None:
     folder = repository.state / "worktrees"
     for path in folder.iterdir() if folder.is_dir() else []:
         if path.is_dir() and not _failed_mark(path).exists() and not is_owned_tree(path):
-            _remove(repository, path)
+            remove_tree(repository, path)
+
+
+def trees_lock(repository: Repository) -> Path:
+    """The lock that everybody with a worktree shares; who holds it alone knows that nothing enters the cache."""
+    return repository.state / "locks" / "all.trees.lock"
+
+
+def leftovers(repository: Repository) -> list[Path]:
+    """Worktrees of dead turns, and of failed ones but for each workload's newest, which is there to be looked at."""
+    folder = repository.state / "worktrees"
+    marks = [mark.with_suffix("") for mark in (*folder.glob("*.failed"), *folder.glob("*.lock"))]
+    trees = {*marks, *(path for path in folder.glob("*") if path.is_dir())}
+    newest = {
+        path.name[: -len("-12345678")]: path for path in sorted(marks, key=_failed_at) if _failed_mark(path).exists()
+    }
+    return sorted(path for path in trees if not is_owned_tree(path) and path not in newest.values())
 
 
 def is_owned_tree(path: Path) -> bool:
@@ -212,11 +242,24 @@ def kept_failures(repository: Repository, name: str) -> list[Path]:
     return [mark.with_suffix("") for mark in sorted(marks, key=lambda mark: mark.stat().st_mtime)]
 
 
+def fault(path: Path) -> str:
+    """Why the turn of a kept worktree failed, in one line; empty where nobody noted it."""
+    try:
+        lines = _failed_mark(path).read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return ""
+    return " ".join(lines if len(lines) < _MOST_LINES else [lines[0], lines[-1]])
+
+
 def forget_failures(repository: Repository, name: str) -> None:
     """Remove what failed turns left, once a turn has succeeded."""
     for path in kept_failures(repository, name):
         if not is_owned_tree(path):
-            _remove(repository, path)
+            remove_tree(repository, path)
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, GristmillError) else f"{type(error).__name__}: {error}"
 
 
 def _lock_of(path: Path) -> Path:
@@ -227,7 +270,13 @@ def _failed_mark(path: Path) -> Path:
     return path.with_name(f"{path.name}.failed")
 
 
-def _remove(repository: Repository, path: Path) -> None:
+def _failed_at(path: Path) -> float:
+    mark = _failed_mark(path)
+    return mark.stat().st_mtime if mark.exists() else 0
+
+
+def remove_tree(repository: Repository, path: Path) -> None:
+    """Remove a worktree, and what says that it failed or whose it is."""
     repository.git.remove_worktree(path)
     shutil.rmtree(path, ignore_errors=True)
     _failed_mark(path).unlink(missing_ok=True)

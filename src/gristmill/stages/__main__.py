@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.lifetime import die_with_parent
+from gristmill.ground.memo import open_memo
 from gristmill.ground.pipeline import STAGES, stage_definition
 from gristmill.ground.process import (
     check_imported_from,
@@ -29,6 +30,9 @@ QUIET = {
     "DVC_NO_ANALYTICS": "1",
 }
 
+BATCHWISE = {"ingest": ("landing",), "validate": ("landing", "batches")}
+"""Stages that remember what they made of each batch, and the folders of data/<w> that hold what is a batch's own."""
+
 _LOADED = time.monotonic()
 
 
@@ -44,9 +48,15 @@ def run_stage(stage: str, workload_name: str, root: Path) -> None:
     definition = stage_definition(stage, workload)
     check_libraries(root, definition.libraries)
     before = snapshot(root, definition)
-    module = importlib.import_module(f"gristmill.stages.{stage}")
-    getattr(module, stage)(workload)
+    run = getattr(importlib.import_module(f"gristmill.stages.{stage}"), stage)
+    if stage not in BATCHWISE:
+        run(workload)
+        check_unchanged(root, definition, before)
+        return
+    memo = open_memo(workload, definition, [workload.data / folder for folder in BATCHWISE[stage]])
+    run(workload, memo)
     check_unchanged(root, definition, before)
+    memo.settle()
 
 
 def process_age_s() -> float:

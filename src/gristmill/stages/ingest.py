@@ -11,6 +11,7 @@ from gristmill.data.batches import write_batch
 from gristmill.data.manifest import LandedBatch, read_landing
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, new_folder
+from gristmill.ground.memo import Memo
 from gristmill.ground.workload import Workload
 
 if TYPE_CHECKING:
@@ -31,8 +32,12 @@ class ChangedPartError(GristmillError):
         )
 
 
-def ingest(workload: Workload) -> None:
+def ingest(workload: Workload, memo: Memo | None = None) -> None:
     """Read every landed batch into data/<w>/batches/<batch>.parquet.
+
+    Args:
+        workload: whose data it is.
+        memo: the tables of batches that were read before, from the same bytes by the same code.
 
     Raises:
         SettingsError: the section `ingest` does not fit the kind.
@@ -40,15 +45,26 @@ def ingest(workload: Workload) -> None:
     """
     records: Records = importlib.import_module(f"gristmill.kinds.{workload.kind}.records")
     settings = records.IngestSettings.read(workload.params, "ingest")
+    memo = memo or Memo()
+    n_known = 0
     with new_folder(workload.batches) as folder:
         for batch in read_landing(workload.landing):
-            _check_parts(workload.name, batch)
+            _check_parts(
+                workload.name, batch
+            )  # at each turn: a table from the memo says nothing of the bytes that lie here
             name = batch.manifest.batch
+            key = memo.key(batch.manifest.model_dump(mode="json"))
+            if memo.link(key, folder / f"{name}.parquet"):
+                n_known += 1
+                continue
             table = records.read(batch.parts, settings, name)
             write_batch(folder / f"{name}.parquet", table)
+            memo.keep(key, workload.batches / f"{name}.parquet")
             print(f"{name} ({batch.manifest.role}): {len(table.rows)} rows")
             for line in (*table.notes, *table.problems):
                 print(f"  {line}")
+    if n_known:
+        print(f"{n_known} {'batch' if n_known == 1 else 'batches'} as read before, from the same bytes")
 
 
 def _check_parts(workload: str, batch: LandedBatch) -> None:

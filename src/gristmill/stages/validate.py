@@ -7,31 +7,38 @@ stops the stage. It reads landing for decisions and roles, never a model, so adm
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from gristmill.adapters.expectations import CompiledSuite
-from gristmill.data.batches import BatchTable, CorruptBatchError, read_batch, write_batch
+from gristmill.data.batches import BatchTable, read_batch, read_rows, read_schema, write_batch
 from gristmill.data.manifest import LandedBatch, read_landing
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, new_folder, write_json
+from gristmill.ground.memo import Memo
 from gristmill.ground.settings import Settings
 from gristmill.ground.workload import Workload
 from gristmill.quality.accounting import (
     Account,
+    account_sha256,
     admitted_entry,
     batch_status,
+    named_positions,
+    newest_finding,
+    quarantined_positions,
     quarantined_rows,
     reason_file,
     report,
+    row_reasons,
     told,
 )
 from gristmill.quality.decisions import read_decisions
-from gristmill.quality.duplicates import Candidates, one_of_each
-from gristmill.quality.statuses import Status, count
+from gristmill.quality.duplicates import Candidates, one_of_each, record_keys
+from gristmill.quality.explained import explained
+from gristmill.quality.judgement import Judgement, packed, unpacked
+from gristmill.quality.statuses import count
 from gristmill.quality.structure import check_structure
 from gristmill.quality.suite import Suite, read_suite
-from gristmill.quality.verdict import Verdict, judge, with_targets
+from gristmill.quality.verdict import judge, with_targets
 
 
 class ValidateSettings(Settings):
@@ -48,8 +55,12 @@ class MissingBatchError(GristmillError):
         return f"batch {self.args[0]} has landed, but {self.args[1]} does not exist. Run ingest first (`dvc repro`)."
 
 
-def validate(workload: Workload) -> None:
+def validate(workload: Workload, memo: Memo | None = None) -> None:
     """Judge every landed batch; write admitted.json, quarantine/ and reports/<w>/validation.json.
+
+    Args:
+        workload: whose data it is.
+        memo: what was made of batches before, from the same tables, decisions, suite and code.
 
     Raises:
         SettingsError: the section `validate` does not fit.
@@ -58,12 +69,21 @@ def validate(workload: Workload) -> None:
         CorruptBatchError: a table's bytes are not what ingest wrote.
         BatchFormatError: a table lacks what ingest gives to every batch.
     """
+    memo = memo or Memo()
     settings = ValidateSettings.read(workload.params, "validate")
     suite = read_suite(workload.expectations, workload.name)
-    compiled = CompiledSuite(suite, workload.expectations)
     landed = read_landing(workload.landing)
-    judged = [_judge(workload, batch, suite, compiled, settings) for batch in landed]
-    settled = one_of_each([candidates for candidates, _ in judged])
+    hashes = [_table_sha256(workload, batch.manifest.batch) for batch in landed]
+    keys = [_key(memo, batch, sha256) for batch, sha256 in zip(landed, hashes, strict=True)]
+    judged = [unpacked(known) if (known := memo.read(key)) else None for key in keys]
+    if not all(judged) or not landed:  # else Great Expectations, which takes seconds to import, has nothing to say
+        compiled = CompiledSuite(suite, workload.expectations)
+        for i, batch in enumerate(landed):
+            if judged[i] is None:
+                judged[i] = made = _judge(workload, batch, suite, compiled, settings)
+                memo.keep(keys[i], packed(made))
+    judgements = [judgement for judgement in judged if judgement]
+    settled = one_of_each([_candidates(workload, *pair) for pair in zip(landed, judgements, strict=True)])
     accounts = [
         Account(
             batch=batch.manifest.batch,
@@ -73,57 +93,75 @@ def validate(workload: Workload) -> None:
             whole=verdict.whole,
             reasons=verdict.reasons + added,
             targets=verdict.targets,
+            finding=newest_finding(batch.decisions),
         )
-        for batch, (_, verdict), (statuses, added) in zip(landed, judged, settled, strict=True)
+        for batch, (verdict, _, _), (statuses, added) in zip(landed, judgements, settled, strict=True)
     ]
-    _write(workload, accounts)
+    _write(workload, landed, accounts, hashes, memo)
     for account in accounts:
         _print(account)
 
 
+def _key(memo: Memo, batch: LandedBatch, table_sha256: str) -> str:
+    """What the judgement of a batch by itself depends on, beside the ground of the stage."""
+    decisions = [decision.model_dump(mode="json") for decision in batch.decisions]
+    return memo.key("judgement", batch.manifest.model_dump(mode="json"), decisions, table_sha256)
+
+
 def _judge(
     workload: Workload, batch: LandedBatch, suite: Suite, compiled: CompiledSuite, settings: ValidateSettings
-) -> tuple[Candidates, Verdict]:
+) -> Judgement:
     """The verdict on one batch by itself, from the columns that it takes; pictures and the like are not read."""
     name = batch.manifest.batch
     path = _table(workload, name)
-    if not path.exists():
-        raise MissingBatchError(name, path)
-    schema = _schema(path)
+    schema = read_schema(path)
     once = [column for column in schema.names if schema.names.count(column) == 1]
     columns = [column for column in once if column in {*suite.reads(once), "record_id", "target", "problems"}]
     table = read_batch(path, columns)
     structure = check_structure(name, schema, len(table.rows), table.problems, suite)
     standing = read_decisions(batch.decisions, table.rows.column("record_id"))
+    keys = record_keys(table.rows.column("record_id"))
     verdict = judge(table.rows, structure, standing, suite, settings.max_bad_rows, compiled.outcomes)
-    candidates = Candidates(
-        batch=name,
+    return Judgement(verdict, keys, {position: one.age for position, one in standing.corrections.items()})
+
+
+def _candidates(workload: Workload, batch: LandedBatch, judgement: Judgement) -> Candidates:
+    def identities() -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+        rows = read_batch(_table(workload, batch.manifest.batch), ["record_id", "target"]).rows
+        return rows.column("record_id"), with_targets(rows, judgement.verdict.targets).column("target")
+
+    return Candidates(
+        batch=batch.manifest.batch,
         role=batch.manifest.role,
-        record_ids=table.rows.column("record_id"),
-        targets=with_targets(table.rows, verdict.targets).column("target"),
-        statuses=verdict.statuses,
-        corrections=standing.corrections,
+        keys=judgement.keys,
+        statuses=judgement.verdict.statuses,
+        corrected=judgement.corrected,
+        identities=identities,
     )
-    return candidates, verdict
+
+
+def _table_sha256(workload: Workload, batch: str) -> str:
+    path = _table(workload, batch)
+    if not path.exists():
+        raise MissingBatchError(batch, path)
+    return file_sha256(path)
 
 
 def _table(workload: Workload, batch: str) -> Path:
     return workload.batches / f"{batch}.parquet"
 
 
-def _schema(path: Path) -> pa.Schema:
-    try:
-        return pq.read_schema(path)
-    except (OSError, pa.ArrowException) as error:
-        raise CorruptBatchError(path, " ".join(str(error).split())) from error
-
-
-def _write(workload: Workload, accounts: list[Account]) -> None:
-    entries = [admitted_entry(account, file_sha256(_table(workload, account.batch))) for account in accounts]
+def _write(
+    workload: Workload, landed: list[LandedBatch], accounts: list[Account], hashes: list[str], memo: Memo
+) -> None:
+    entries = [admitted_entry(account, sha256) for account, sha256 in zip(accounts, hashes, strict=True)]
     figures = report(accounts)
     with new_folder(workload.quarantine) as folder:
-        for account in accounts:
-            _write_quarantine(workload, account, folder)
+        for batch, account, sha256 in zip(landed, accounts, hashes, strict=True):
+            _write_quarantine(workload, account, sha256, folder, memo)
+            if account.whole or len(quarantined_positions(account)):
+                text = explained(account, batch.manifest, workload.name)
+                (folder / account.batch / "reason.md").write_text(text, "utf-8")
         kept_out = [entry for entry in figures["batches"] if entry["n_rows"] == 0 or _kept_out(entry)]
         write_json(
             folder / "index.json",
@@ -150,13 +188,23 @@ def _kept_out(entry: dict[str, dict[str, int]]) -> dict[str, int]:
     return {status: n for status, n in entry["rows"].items() if status in waiting and n}
 
 
-def _write_quarantine(workload: Workload, account: Account, folder: Path) -> None:
+def _write_quarantine(workload: Workload, account: Account, table_sha256: str, folder: Path, memo: Memo) -> None:
+    """The quarantined rows with their reasons; of a whole batch, whose rows lie in landing untouched, the reasons alone."""
     if account.whole:
         write_json(folder / account.batch / "reason.json", reason_file(account))
-    elif (account.statuses == Status.QUARANTINED).any():
-        table = read_batch(_table(workload, account.batch))
-        rows = quarantined_rows(table.rows, account)
-        write_batch(folder / account.batch / "rows.parquet", BatchTable(rows, table.problems))
+    positions = named_positions(account) if account.whole else quarantined_positions(account)
+    if not len(positions):
+        return
+    name = Path(account.batch, "reasons.parquet" if account.whole else "rows.parquet")
+    key = memo.key(name.name, table_sha256, account_sha256(account))
+    if not memo.link(key, folder / name):
+        if account.whole:
+            table = BatchTable(row_reasons(account, positions), [])
+        else:
+            read = read_rows(_table(workload, account.batch), positions)
+            table = BatchTable(quarantined_rows(read.rows, account), read.problems)
+        write_batch(folder / name, table)
+        memo.keep(key, workload.quarantine / name)
 
 
 def _print(account: Account) -> None:

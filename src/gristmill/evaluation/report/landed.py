@@ -20,7 +20,7 @@ def data_section(page: Page) -> str:
     words = ", ".join(f"{count:,} {status}" for status, count in shares if count) or "none"
     bar = share_bar(shares, f"Rows that landed: {words}")
     total = f"<p>{rows.get('total', 0):,} rows landed in {len(batches):,} {'batch' if len(batches) == 1 else 'batches'}.</p>"
-    notable = sorted(batches, key=lambda batch: (batch["status"] == "admitted", batch["batch"]))
+    notable = sorted(batches, key=lambda batch: (batch["status"] == "admitted", not _n_warnings(batch), batch["batch"]))
     listed = [
         [
             f'<th scope="row"><code>{escape(batch["batch"])}</code></th>',
@@ -35,7 +35,24 @@ def data_section(page: Page) -> str:
     more = len(notable) - _MOST_BATCHES
     rest = f'<p class="fine">And {more:,} more batches.</p>' if more > 0 else ""
     heads = ["batch", "role", "status", "rows", "admitted", "reasons"]
-    return f'{total}{bar}<p class="legend">{keys}</p>' + table("Batches", heads, listed, "batches") + rest
+    return (
+        f'{total}{bar}<p class="legend">{keys}</p>'
+        + _warned(batches)
+        + table("Batches", heads, listed, "batches")
+        + rest
+    )
+
+
+def _warned(batches: Sequence[Mapping[str, Any]]) -> str:
+    """What the checks at landing said, in one line; what they saw stands beside each batch."""
+    if not (n := sum(_n_warnings(batch) > 0 for batch in batches)):
+        return ""
+    what = "1 batch" if n == 1 else f"{n:,} batches"
+    return f'<p><span class="mark unsure">warning</span> The checks of labels and drift at landing warn of {what}.</p>'
+
+
+def _n_warnings(batch: Mapping[str, Any]) -> int:
+    return len((batch.get("finding") or {}).get("warnings", ()))
 
 
 def _status(status: str) -> str:

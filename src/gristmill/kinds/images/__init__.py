@@ -1,1 +1,1 @@
-"""The kind `images`: grey pictures of one size, each with one label."""
+"""The kind `images`: pictures of one size, each with one label; colours are taken as grey."""

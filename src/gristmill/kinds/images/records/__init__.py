@@ -1,4 +1,4 @@
-"""Image records: IDX files as landed, one row for each image with its label and a few figures that say if it is sound."""
+"""Image records: IDX, PNG and JPEG as landed, a row for each with its label and figures that say if it is sound."""
 
 from gristmill.kinds.images.records.count import count_rows
 from gristmill.kinds.images.records.read import IngestSettings, read

@@ -141,6 +141,7 @@ def suite_json(workload: str, features: Sequence[Column], target: Column, classe
     ]
     if classes:
         entries.append(_expect("column_values_to_be_in_set", column="target", value_set=list(classes)))
+        entries.append(_as_frequent_as_before(len(classes)))
     else:
         entries.append(_between("target", target.numbers, _SPARE))
     for column in features:
@@ -155,6 +156,19 @@ def suite_json(workload: str, features: Sequence[Column], target: Column, classe
     return (
         f'{{\n "name": {json.dumps(workload)},\n "meta": {{\n  "columns": {{\n{columns}\n  }}\n }},\n'
         f' "expectations": [\n{lines}\n ]\n}}\n'
+    )
+
+
+def _as_frequent_as_before(n_classes: int) -> dict[str, Any]:
+    """Twice n times the divergence of a clean batch is chi-squared; the bound lies above its 99.99 % for any classes."""
+    return _expect(
+        "column_kl_divergence_to_be_less_than",
+        "the shares of the classes when the workload was made",
+        "warning",
+        column="target",
+        partition_object="profile",
+        threshold=f"max(0.02, {n_classes + 8} / n)",
+        tail_weight_holdout=0.001,
     )
 
 
