@@ -41,13 +41,21 @@ def finite_number(cell: str) -> float | None:
 def text_column(cells: Sequence[str | None], fault: Fault) -> pa.Array:
     """Strings, null where a cell is empty or, which is a fault, holds lone surrogates: bytes that are no UTF-8."""
     try:
-        return pa.array([cell or None for cell in cells], pa.string())
+        return without_empty(pa.array(cells, pa.string()))
     except UnicodeEncodeError:
         valid = [cell is None or _is_utf8(cell) for cell in cells]
         for position, is_valid in enumerate(valid):
             if not is_valid:
                 fault(position)
-        return pa.array([cell or None if ok else None for cell, ok in zip(cells, valid, strict=True)], pa.string())
+        return without_empty(
+            pa.array([cell if ok else None for cell, ok in zip(cells, valid, strict=True)], pa.string())
+        )
+
+
+def without_empty(texts: pa.Array) -> pa.Array:
+    """Strings, null for empty ones."""
+    empty = pc.equal(texts, "")
+    return pc.if_else(empty, None, texts) if pc.any(empty).as_py() else texts
 
 
 def text_as_numbers(cells: pa.Array, dialect: Dialect, fault: Fault) -> pa.Array:

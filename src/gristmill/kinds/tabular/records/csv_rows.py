@@ -13,7 +13,7 @@ from gristmill.kinds.tabular.records.settings import IngestSettings
 from gristmill.kinds.tabular.records.text import MOST_CHARACTERS, OverlongRowError
 
 
-def csv_rows(path: Path, settings: IngestSettings, problems: list[str], notes: list[str]) -> Iterator[Rows]:
+def csv_rows(path: Path, part: str, settings: IngestSettings, problems: list[str], notes: list[str]) -> Iterator[Rows]:
     """The rows of a file in order; what is wrong with the whole of it goes to `problems`."""
     dialect = settings.dialect(path)
     header: list[str] | None = None
@@ -22,22 +22,22 @@ def csv_rows(path: Path, settings: IngestSettings, problems: list[str], notes: l
         for lines in dialect.chunks(path):
             if header is None:
                 header = lines.pop(0)
-                problems.extend(f"{path.name} {problem}" for problem in _header_problems(header, settings))
+                problems.extend(f"{part} {problem}" for problem in _header_problems(header, settings))
                 if dialect.sentence:
-                    notes.append(f"{path.name}: {dialect.sentence}")
-            yield CsvRows(path.name, first, header, lines, dialect, settings)
+                    notes.append(f"{part}: {dialect.sentence}")
+            yield CsvRows(part, first, header, lines, dialect, settings)
             first += len(lines)
     except OverlongRowError:
         place = "its header" if header is None else f"row {first}"
         problems.append(
-            f"{path.name}: {place} does not end within {MOST_CHARACTERS:,} characters (a quote that is never closed?), and "
+            f"{part}: {place} does not end within {MOST_CHARACTERS:,} characters (a quote that is never closed?), and "
             "nothing behind it is read"
         )
         if header is not None:
-            yield LostRows(path.name, first, 1)
+            yield LostRows(part, first, 1)
     else:
         if header is None:
-            problems.append(f"{path.name} is empty")
+            problems.append(f"{part} is empty")
 
 
 class CsvRows(Rows):

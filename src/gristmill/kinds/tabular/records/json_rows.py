@@ -36,7 +36,7 @@ _NUMBERS: set[type] = {int, float, type(None)}
 _TEXTS: set[type] = {str, type(None)}
 
 
-def json_rows(path: Path, settings: IngestSettings, problems: list[str]) -> Iterator[Rows]:
+def json_rows(path: Path, part: str, settings: IngestSettings, problems: list[str]) -> Iterator[Rows]:
     """The rows of a file in order, empty lines aside; what is wrong with the whole of it goes to `problems`."""
     names: dict[str, None] = {}
     first = 1
@@ -44,24 +44,26 @@ def json_rows(path: Path, settings: IngestSettings, problems: list[str]) -> Iter
         for lines in _chunks(path):
             if first == 1 and lines[0].lstrip().startswith(b"["):
                 problems.append(
-                    f"{path.name} is a JSON array; of JSON, one object a line is read (`jq -c '.[]'` makes it so)"
+                    f"{part} is a JSON array; of JSON, one object a line is read (`jq -c '.[]'` makes it so)"
                 )
-            rows = JsonRows(path.name, first, lines, settings)
+            rows = JsonRows(part, first, lines, settings)
             if len(names) < _MOST_COLUMNS:
-                names |= dict.fromkeys(name for row in rows.objects for name in row)
+                for row in rows.objects:
+                    if not row.keys() <= names.keys():
+                        names |= dict.fromkeys(row)
             yield rows
             first += len(lines)
     except OverlongRowError:
         problems.append(
-            f"{path.name}: row {first} does not end within {MOST_CHARACTERS:,} bytes, and nothing behind it is read"
+            f"{part}: row {first} does not end within {MOST_CHARACTERS:,} bytes, and nothing behind it is read"
         )
-        yield LostRows(path.name, first, 1)
+        yield LostRows(part, first, 1)
         first += 1
     if first == 1:
-        problems.append(f"{path.name} is empty")
+        problems.append(f"{part} is empty")
         return
     found = column_problems(list(names), settings, "holds another table: in no row is there any of the columns")
-    problems.extend(f"{path.name} {problem}" for problem in found)
+    problems.extend(f"{part} {problem}" for problem in found)
 
 
 class JsonRows(Rows):

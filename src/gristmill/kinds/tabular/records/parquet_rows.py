@@ -7,6 +7,7 @@ what a file may unfold to is bounded by its size.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from gristmill.kinds.tabular.records.cells import (
     as_numpy,
     number_column,
     text_as_dates,
+    without_empty,
 )
 from gristmill.kinds.tabular.records.columns import column_problems
 from gristmill.kinds.tabular.records.rows import LostRows, Rows
@@ -65,33 +67,32 @@ def promised_rows(path: Path) -> list[int]:
     return rows
 
 
-def parquet_rows(path: Path, settings: IngestSettings, problems: list[str]) -> Iterator[Rows]:
+def parquet_rows(path: Path, part: str, settings: IngestSettings, problems: list[str]) -> Iterator[Rows]:
     """The rows of a file in order; what is wrong with the whole of it goes to `problems`."""
     try:
         promised = promised_rows(path)
     except BrokenPartError as error:
-        problems.append(f"{path.name} {error}")
+        problems.append(f"{part} {error}")
         return
     columns, found = _columns(path, settings)
-    problems.extend(f"{path.name} {problem}" for problem in found)
+    problems.extend(f"{part} {problem}" for problem in found)
     budget = _TextBudget(path)
-    file = _open(path, columns) if columns else None
-    first = 1
-    for group, n_rows in enumerate(promised):
-        end = first + n_rows
-        for batch in _batches(file, group, list(columns)) if file else ():
-            yield ParquetRows(path.name, first, batch, settings, budget)
-            first += len(batch)
-        if columns and first < end:
-            problems.append(f"{path.name} is damaged: rows {first:,} to {end - 1:,} cannot be read")
-        while first < end:
-            lost = LostRows(path.name, first, min(_CHUNK_ROWS, end - first))
-            yield lost
-            first += lost.n_rows
+    first, lost = 1, range(0)
+    with _open(path, columns) as file:
+        for group, n_rows in enumerate(promised):
+            end = first + n_rows
+            for batch in _batches(file, group, list(columns)):
+                yield ParquetRows(part, first, batch, settings, budget)
+                first += len(batch)
+            if first < end:
+                lost = range(lost.start or first, end)
+            while first < end:
+                yield (empty := LostRows(part, first, min(_CHUNK_ROWS, end - first)))
+                first += empty.n_rows
+    if columns and lost:
+        problems.append(f"{part} is damaged: between row {lost.start:,} and row {lost.stop - 1:,} it cannot be read")
     if budget.is_spent:
-        problems.append(
-            f"{path.name} unfolds to more than {_TEXT_PER_BYTE} times its size; its text is not read to the end"
-        )
+        problems.append(f"{part} unfolds to more than {_TEXT_PER_BYTE} times its size; its text is not read to the end")
 
 
 def _columns(path: Path, settings: IngestSettings) -> tuple[dict[str, pa.DataType], list[str]]:
@@ -114,16 +115,27 @@ def _columns(path: Path, settings: IngestSettings) -> tuple[dict[str, pa.DataTyp
     return fitting, problems
 
 
-def _open(path: Path, columns: dict[str, pa.DataType]) -> pq.ParquetFile | None:
+@contextmanager
+def _open(path: Path, columns: dict[str, pa.DataType]) -> Iterator[pq.ParquetFile | None]:
+    """The file, unless nothing of it can be read."""
     texts = [name for name, kind in columns.items() if _is_text(_value_type(kind))]  # each of them once: it may be long
     try:
-        return pq.ParquetFile(path, read_dictionary=texts, buffer_size=_BUFFER_BYTES, page_checksum_verification=True)
+        file = columns and pq.ParquetFile(
+            path, read_dictionary=texts, buffer_size=_BUFFER_BYTES, page_checksum_verification=True
+        )
     except _UNREADABLE:
-        return None
+        file = None
+    if not file:
+        yield None
+        return
+    with file:
+        yield file
 
 
-def _batches(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def _batches(file: pq.ParquetFile | None, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """What can be read of a row group, until the first fault."""
+    if file is None:
+        return
     try:
         yield from file.iter_batches(_CHUNK_ROWS, row_groups=[group], columns=columns)
     except _UNREADABLE:
@@ -217,7 +229,7 @@ def _texts(values: pa.Array) -> tuple[pa.Array, pa.Array]:
             texts = texts.cast(pa.binary()).cast(pa.string())
     except pa.ArrowInvalid:
         texts = pa.array([_decoded(value) for value in values.cast(pa.binary()).to_pylist()], pa.string())
-    return pc.if_else(pc.equal(texts, ""), None, texts), pc.and_(values.is_valid(), texts.is_null())
+    return without_empty(texts), pc.and_(values.is_valid(), texts.is_null())
 
 
 def _decoded(value: bytes | None) -> str | None:

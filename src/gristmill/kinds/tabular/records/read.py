@@ -34,20 +34,26 @@ def read(parts: list[Path], settings: IngestSettings, batch: str) -> BatchTable:
     tables = [
         _table(rows, settings, identities, schema)
         for path in parts
-        for rows in _rows(path, settings, problems, notes)
+        for rows in _rows(path, _place(path, batch), settings, problems, notes)
         if rows.n_rows
     ]
     return BatchTable(pa.Table.from_batches(tables, schema), problems, notes)
 
 
-def _rows(path: Path, settings: IngestSettings, problems: list[str], notes: list[str]) -> Iterator[Rows]:
+def _place(path: Path, batch: str) -> str:
+    """What a part is called: its path below the folder of its batch."""
+    below = next((folder for folder in path.parents if folder.name == batch), path.parent)
+    return path.relative_to(below).as_posix()
+
+
+def _rows(path: Path, part: str, settings: IngestSettings, problems: list[str], notes: list[str]) -> Iterator[Rows]:
     match format_of(path):
         case Format.CSV:
-            return csv_rows(path, settings, problems, notes)
+            return csv_rows(path, part, settings, problems, notes)
         case Format.JSON_LINES:
-            return json_rows(path, settings, problems)
+            return json_rows(path, part, settings, problems)
         case Format.PARQUET:
-            return parquet_rows(path, settings, problems)
+            return parquet_rows(path, part, settings, problems)
 
 
 def _schema(settings: IngestSettings) -> pa.Schema:
