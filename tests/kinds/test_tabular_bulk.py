@@ -199,8 +199,8 @@ def test_a_row_that_does_not_end_is_the_last_one_that_is_read(
     path.write_text(content(), "utf-8")
     table = read([path], SMALL, "b1")
     assert table.problems == [
-        f"t.csv: {place} does not end within 16,777,216 characters (a quote that is never closed?), and nothing behind it is "
-        "read"
+        f"t.csv: {place} does not end within 16,777,216 characters (a quote that is never closed?), and nothing behind it "
+        "is read"
     ]
     assert table.rows["target"].to_pylist() == (["a", None] if place == "row 2" else [])
     assert count_rows([path], SMALL) == len(table.rows)

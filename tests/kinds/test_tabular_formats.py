@@ -15,6 +15,10 @@ import pytest
 
 from gristmill.data.batches import BatchTable
 from gristmill.kinds.tabular.records import IngestSettings, count_rows, parquet_rows, read
+from gristmill.kinds.tabular.records.cells import MISSING
+from gristmill.kinds.tabular.records.text import MOST_CHARACTERS
+
+ROOT = Path(__file__).resolve().parents[2]
 
 SETTINGS = IngestSettings(columns={"amount": "numeric", "purpose": "categorical"}, target="class")
 DATED = IngestSettings(columns={"on": "date"}, target="class")
@@ -374,3 +378,12 @@ def test_whatever_is_flipped_in_a_parquet_file_no_row_is_lost_or_made_and_nothin
         damaged = bytearray(content)
         damaged[rng.integers(len(damaged))] ^= 1 << int(rng.integers(8))
         read_files(tmp_path, settings, x_parquet=bytes(damaged))
+
+
+def test_the_page_on_tables_says_what_holds() -> None:
+    page = " ".join((ROOT / "docs" / "tables.md").read_text("utf-8").split())
+    assert f"within {MOST_CHARACTERS:,} characters" in page
+    assert f"may promise {parquet_rows._PLAUSIBLE_ROWS:,} rows, and {parquet_rows._ROWS_PER_BYTE} more for each" in page
+    bounds = f"{parquet_rows._PLAUSIBLE_TEXT_BYTES // 2**20} MiB, and {parquet_rows._TEXT_PER_BYTE} times the size"
+    assert f"may unfold to {bounds} of the file" in page
+    assert all(f"`{name}`" in page for name in MISSING - {""})
