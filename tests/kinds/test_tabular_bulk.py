@@ -219,6 +219,20 @@ def test_a_row_of_just_so_many_characters_is_read(tmp_path: Path, over: int) -> 
         assert bool(table.problems) == bool(over)
 
 
+@pytest.mark.parametrize("block", [1, 2, 3, 5])
+def test_a_letter_that_is_cut_in_two_still_tells_the_encoding(
+    tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "BLOCK_SIZE", block)
+    for name, content, encoding in (
+        ("both", "1,é".encode() + b"\n2,caf\xe9\n", "utf-8"),
+        ("latin", b"1,x\n2,caf\xe9\n", "cp1252"),
+        ("good", "1,é€\n2,é".encode(), "utf-8"),
+    ):
+        (tmp_path / name).write_bytes(b"n,y\n" + content)
+        assert SMALL.dialect(tmp_path / name).encoding == encoding
+
+
 def test_a_hundred_thousand_columns_are_a_problem_and_no_wait(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(",".join(["n", "y", *map(str, range(100_000))]) + ("\n1,a" + ",0" * 100_000) * 20, "utf-8")

@@ -50,7 +50,7 @@ def _csv_records(path: Path, settings: IngestSettings) -> int:
             n_records += found.end() - found.start() > len(found[1])
             end = found.end()
         rest = text[end:]
-        if len(rest) > MOST_CHARACTERS:
+        if len(rest) > MOST_CHARACTERS:  # it will be no shorter, and may be the rest of the file
             return n_records + 1
     return n_records + sum(found.end() - found.start() > len(found[1]) for found in record.finditer(rest))
 
