@@ -170,6 +170,15 @@ def test_what_cannot_be_a_workload_is_one_clear_sentence(
         draft(Wish(**{"name": "w", "file": file, "target": "y", **words}))
 
 
+@pytest.mark.parametrize(
+    ("content", "found"), [(b'{"y": "no"}\n', "JSON lines"), (b"PAR1" + bytes(20) + b"PAR1", "Parquet")]
+)
+def test_another_format_than_csv_is_named(tmp_path: Path, content: bytes, found: str) -> None:
+    (tmp_path / "t").write_bytes(content)
+    with pytest.raises(UnfitFileError, match=f"t is {found}, and a workload is drafted from a CSV"):
+        draft(Wish(name="w", file=tmp_path / "t", target="y"))
+
+
 def test_another_dialect_is_said_and_declared(tmp_path: Path) -> None:
     rows = [f"{i % 7},5;1{i % 8}.01.2026;{'café' if i % 2 else 'bar'};{'ja' if i % 3 else 'nein'}" for i in range(100)]
     file = tmp_path / "table.csv"

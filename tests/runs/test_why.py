@@ -191,7 +191,7 @@ def test_a_changed_file_is_named_with_the_imports_that_lead_to_it(repo: Reposito
         (
             "ingest",
             "kinds/tabular/records/dialect.py",
-            "stages/ingest.py -> kinds/tabular/records/__init__.py -> kinds/tabular/records/read.py -> ",
+            "stages/ingest.py -> kinds/tabular/records/__init__.py -> kinds/tabular/records/settings.py -> ",
         ),
         ("evaluate", "kinds/tabular/tensors/settings.py", "kinds/tabular/tensors/__init__.py -> "),
     ],

@@ -1,7 +1,8 @@
 """Batches as Parquet tables with checksummed pages.
 
 One flipped byte in a Parquet file reads as a wrong value and passes every check (measured), unless pages carry checksums
-and the reader verifies them: here both are always on.
+and the reader verifies them: here both are always on. A footer has no checksum, and a flipped byte there renames a column
+or loses rows and problems (measured, too); so the footer's SHA-256 stands before it, where no reader of Parquet looks.
 
 Columns of every kind, before its payload:
     record_id  string         the declared id, else a hash of the payload (tables: with batch and occurrence)
@@ -11,10 +12,13 @@ Columns of every kind, before its payload:
     problems   list<string>   what `ingest` could not read in this row
 """
 
+import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +29,8 @@ from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import new_file
 
 _METADATA_KEY = b"gristmill"
+_SEAL_BYTES = hashlib.sha256().digest_size
+_FOOTER_END_BYTES = 8
 
 
 class CorruptBatchError(GristmillError):
@@ -55,6 +61,17 @@ def write_batch(path: Path, table: BatchTable) -> None:
             compression="zstd",
             write_page_checksum=True,
         )
+        _seal(temporary)
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """The columns of a batch, verifying that they are those that were written.
+
+    Raises:
+        CorruptBatchError: they are not.
+    """
+    with _undamaged(path):
+        return pq.read_schema(path)
 
 
 def read_batch(path: Path, columns: Sequence[str] | None = None) -> BatchTable:
@@ -63,12 +80,10 @@ def read_batch(path: Path, columns: Sequence[str] | None = None) -> BatchTable:
     Raises:
         CorruptBatchError: the bytes are not those that were written.
     """
-    try:
+    with _undamaged(path):
         rows = pq.read_table(
             path, columns=list(columns) if columns else None, page_checksum_verification=True, partitioning=None
         )
-    except (OSError, pa.ArrowException) as error:
-        raise CorruptBatchError(path, " ".join(str(error).split())) from error
     return _with_problems(rows)
 
 
@@ -78,21 +93,48 @@ def read_rows(path: Path, positions: npt.NDArray[np.int64]) -> BatchTable:
     Raises:
         CorruptBatchError: the bytes are not those that were written.
     """
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            found = [file.schema_arrow.empty_table()]
-            start = 0
-            for group in range(file.num_row_groups):
-                stop = start + file.metadata.row_group(group).num_rows
-                here = positions[np.searchsorted(positions, start) : np.searchsorted(positions, stop)]
-                if len(here):
-                    found.append(file.read_row_group(group).take(pa.array(here - start)))
-                start = stop
-    except (OSError, pa.ArrowException) as error:
-        raise CorruptBatchError(path, " ".join(str(error).split())) from error
+    with _undamaged(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        found = [file.schema_arrow.empty_table()]
+        start = 0
+        for group in range(file.num_row_groups):
+            stop = start + file.metadata.row_group(group).num_rows
+            here = positions[np.searchsorted(positions, start) : np.searchsorted(positions, stop)]
+            if len(here):
+                found.append(file.read_row_group(group).take(pa.array(here - start)))
+            start = stop
     return _with_problems(pa.concat_tables(found))
 
 
 def _with_problems(rows: pa.Table) -> BatchTable:
     metadata = json.loads((rows.schema.metadata or {}).get(_METADATA_KEY, b'{"problems": []}'))
     return BatchTable(rows.replace_schema_metadata(None), metadata["problems"])
+
+
+@contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """Check a table's seal, then turn what reading it raises into ours."""
+    try:
+        with path.open("rb") as file:
+            start, footer = _footer(file)
+            file.seek(max(0, start - _SEAL_BYTES))
+            if file.read(_SEAL_BYTES) != hashlib.sha256(footer).digest():
+                raise CorruptBatchError(path, "its footer does not match its checksum")
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise CorruptBatchError(path, " ".join(str(error).split())) from error
+
+
+def _seal(path: Path) -> None:
+    with path.open("r+b") as file:
+        start, footer = _footer(file)
+        file.seek(start)
+        file.write(hashlib.sha256(footer).digest() + footer)
+
+
+def _footer(file: BinaryIO) -> tuple[int, bytes]:
+    """Where the footer begins, and all from there on: its bytes, their number (uint32, little-endian), "PAR1"."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(0, end - _FOOTER_END_BYTES))
+    start = max(0, end - _FOOTER_END_BYTES - int.from_bytes(file.read(4), "little"))
+    file.seek(start)
+    return start, file.read()

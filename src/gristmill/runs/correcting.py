@@ -17,6 +17,7 @@ from gristmill.data.manifest import Decision
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.workload import Workload
 from gristmill.kinds.tabular.records.dialect import Dialect, find_dialect
+from gristmill.kinds.tabular.records.text import OverlongRowError
 from gristmill.quality.decisions import fitted, read_decisions
 from gristmill.runs.deciding import Decided, commit_decisions
 from gristmill.runs.landed import Landing, LastTurn, Tables
@@ -150,11 +151,12 @@ def _read(file: Path) -> tuple[list[_Line], Dialect]:
         CorrectionsError: it is not such a file, or some of its rows cannot be read.
     """
     try:
-        content = file.read_bytes()
+        dialect = find_dialect(file, (_RECORD, _TARGET))
+        rows = (cells for chunk in list(dialect.chunks(file)) for cells in chunk)
     except OSError as error:
         raise CorrectionsError(file, [f"it cannot be read ({error.strerror})"]) from error
-    dialect = find_dialect(content, (_RECORD, _TARGET))
-    rows = dialect.rows(content)
+    except OverlongRowError as error:
+        raise CorrectionsError(file, ["a row of it does not end"]) from error
     header = [cell.strip() for cell in next(rows, [])]
     if missing := [name for name in (_RECORD, _TARGET) if header.count(name) != 1]:
         raise CorrectionsError(file, [f"its header needs one column {' and one '.join(missing)}"])

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gristmill.adapters.dvc import locked_output, read_lock
-from gristmill.data.batches import CorruptBatchError, read_batch
+from gristmill.data.batches import CorruptBatchError, read_batch, read_schema
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, read_json
 from gristmill.ground.workload import Workload
@@ -140,7 +139,7 @@ def profile_rows(workload: str, rows: pa.Table, columns: Mapping[str, Column]) -
 def _admitted_rows(path: Path, entry: Mapping[str, Any], columns: Mapping[str, Column]) -> pa.Table:
     if file_sha256(path) != entry["sha256"]:
         raise CorruptBatchError(path, "it is not the table that validate admitted")
-    names = pq.read_schema(path).names
+    names = read_schema(path).names
     rows = read_batch(path, [name for name in columns if name in names]).rows
     if entry["targets"]:
         targets = rows.column("target").to_pylist()

@@ -7,11 +7,10 @@ stops the stage. It reads landing for decisions and roles, never a model, so adm
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from gristmill.adapters.expectations import CompiledSuite
-from gristmill.data.batches import BatchTable, CorruptBatchError, read_batch, read_rows, write_batch
+from gristmill.data.batches import BatchTable, read_batch, read_rows, read_schema, write_batch
 from gristmill.data.manifest import LandedBatch, Manifest, read_landing
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import file_sha256, new_folder, write_json
@@ -115,7 +114,7 @@ def _judge(
     """The verdict on one batch by itself, from the columns that it takes; pictures and the like are not read."""
     name = batch.manifest.batch
     path = _table(workload, name)
-    schema = _schema(path)
+    schema = read_schema(path)
     once = [column for column in schema.names if schema.names.count(column) == 1]
     columns = [column for column in once if column in {*suite.reads(once), "record_id", "target", "problems"}]
     table = read_batch(path, columns)
@@ -150,13 +149,6 @@ def _table_sha256(workload: Workload, batch: str) -> str:
 
 def _table(workload: Workload, batch: str) -> Path:
     return workload.batches / f"{batch}.parquet"
-
-
-def _schema(path: Path) -> pa.Schema:
-    try:
-        return pq.read_schema(path)
-    except (OSError, pa.ArrowException) as error:
-        raise CorruptBatchError(path, " ".join(str(error).split())) from error
 
 
 def _write(

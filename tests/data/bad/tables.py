@@ -2,11 +2,14 @@
 
 import gzip
 import io
+import json
 import re
 import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tests.data.bad.case import Case
 
 PARAMS: dict[str, Any] = {
@@ -104,6 +107,27 @@ def one_row(name: str, column: str, value: str, reason: str) -> Case:
 def whole(name: str, content: bytes | str, reason: str) -> Case:
     """A batch that is kept out as a whole."""
     return Case(name, {"t.csv": content.encode() if isinstance(content, str) else content}, reason)
+
+
+def lines(name: str, **changed: Any) -> bytes:
+    """JSON lines with one other row, the fourth; a value of bytes stands there as it is."""
+    made = [
+        dict(zip(HEADER.split(","), row, strict=True), amount=100 + i, age=20 + i) for i, row in enumerate(rows(name))
+    ]
+    made[3] |= {key: "@" if isinstance(value, bytes) else value for key, value in changed.items()}
+    text = "".join(json.dumps(row) + "\n" for row in made).encode()
+    for value in changed.values():
+        text = text.replace(b'"@"', value) if isinstance(value, bytes) else text
+    return text
+
+
+def parquet(name: str, **changed: list[Any]) -> bytes:
+    """A Parquet file with other columns."""
+    table = dict(zip(HEADER.split(","), map(list, zip(*rows(name), strict=True)), strict=True))
+    numbers: dict[str, list[Any]] = {key: [int(value) for value in table[key]] for key in ("amount", "age")}
+    file = io.BytesIO()
+    pq.write_table(pa.table({**table, **numbers, **changed}), file)
+    return file.getvalue()
 
 
 GOOD = csv(rows("good"))
@@ -216,6 +240,55 @@ CASES = [
         "a byte that is no text",
         {"t.csv": cell("u8", "purpose", "caf@é").replace(b"@", b"\xff")},
         r"'purpose' is not UTF-8",
+        rows=(3,),
+    ),
+    # JSON lines
+    *(
+        Case(f"JSON lines: {name}", {"t.jsonl": lines(f"j{n}", **{column: value})}, rf"'{column}' {fault}", rows=(3,))
+        for n, (name, column, value, fault) in enumerate(
+            [
+                ("text for a number", "amount", "many", "is not a number"),
+                ("a number in quotes", "amount", "12", "is not a number"),
+                ("NaN", "amount", b"NaN", "is not a number"),
+                ("a list", "amount", [1, 2], "is nested, and one value is expected"),
+                ("an object", "purpose", {"is": "car"}, "is nested, and one value is expected"),
+                ("a key twice", "amount", b'1, "amount": 2', "is there twice"),
+                ("bytes that are no text", "purpose", b'"caf\xe9"', "is not UTF-8"),
+                ("a fraction for a category", "purpose", 1.5, "is not text"),
+                ("a number for a date", "since", 19_000, "is not a date"),
+            ]
+        )
+    ),
+    Case("JSON lines: cut short", {"t.jsonl": lines("jcut")[:-12]}, r"t\.jsonl: is no JSON$", rows=(39,)),
+    Case("JSON lines: a list among them", {"t.jsonl": lines("jlist") + b"[1]\n"}, r"is no JSON object", rows=(40,)),
+    Case(
+        "JSON lines: an array",
+        {"t.json": b"[" + lines("jarray").rstrip().replace(b"\n", b",\n") + b"]"},
+        r"t\.json is a JSON array",
+    ),
+    Case(
+        "JSON lines: a column too many", {"t.jsonl": lines("jmore", score=1)}, r"has a column 'score' that params does"
+    ),
+    # Parquet
+    Case("Parquet: cut short", {"t.parquet": parquet("pcut")[:-100]}, r"is no Parquet file, or not the whole of one"),
+    Case("Parquet: only called so", {"t.parquet": csv(rows("pcsv")).encode()}, r"is no Parquet file"),
+    Case(
+        "Parquet: text for numbers",
+        {"t.parquet": parquet("ptext", amount=["many"] * N_ROWS)},
+        r"has text in the column 'amount', which is declared as a number",
+    ),
+    Case(
+        "Parquet: lists",
+        {"t.parquet": parquet("plist", purpose=[["car"]] * N_ROWS)},
+        r"has nested values in the column 'purpose', which is declared as text",
+    ),
+    Case(
+        "Parquet: a column too many", {"t.parquet": parquet("pmore", score=[1] * N_ROWS)}, r"has a column 'score' that"
+    ),
+    Case(
+        "Parquet: infinity",
+        {"t.parquet": parquet("pinf", amount=[100.0, 200.0, 300.0, float("inf")] + [50.0] * (N_ROWS - 4))},
+        r"'amount' is not a number",
         rows=(3,),
     ),
     # the batch as a whole

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gristmill.ground.dates import days_since_1970
+from gristmill.kinds.tabular.records.cells import MISSING, finite_number
 from gristmill.kinds.tabular.records.dialect import Dialect
-from gristmill.kinds.tabular.records.read import MISSING, finite_number
 
 ColumnType = Literal["numeric", "categorical", "date", "text", "constant", "id"]
 TYPES: tuple[ColumnType, ...] = ("numeric", "categorical", "date", "text", "constant", "id")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from gristmill.ground.errors import GristmillError
 from gristmill.kinds.tabular.records.dialect import Dialect, find_dialect
+from gristmill.kinds.tabular.records.formats import Format, format_of
+from gristmill.kinds.tabular.records.text import MOST_CHARACTERS, OverlongRowError
 
 MOST_COLUMNS = 1_000
 FEWEST_ROWS = 60
@@ -45,13 +47,22 @@ def look_at(path: Path) -> Look:
     """
     name = path.name
     try:
-        content = path.read_bytes()
+        if (found := format_of(path)) is not Format.CSV:
+            raise UnfitFileError(
+                name,
+                f"is {found}, and a workload is drafted from a CSV. Save it as one for this once; what lands later may be "
+                f"{found} as it is.",
+            )
+        dialect = find_dialect(path)
+        rows = [row for chunk in dialect.chunks(path) for row in chunk]
     except FileNotFoundError as error:
         raise UnfitFileError(str(path), "does not exist.") from error
     except OSError as error:
         raise UnfitFileError(str(path), f"cannot be read ({error.strerror}).") from error
-    dialect = find_dialect(content)
-    rows = list(dialect.rows(content))
+    except OverlongRowError as error:
+        raise UnfitFileError(
+            name, f"has a row that does not end within {MOST_CHARACTERS:,} characters: is a quote never closed?"
+        ) from error
     if not rows:
         raise UnfitFileError(name, "is empty: a header and rows are needed.")
     header = rows.pop(0)

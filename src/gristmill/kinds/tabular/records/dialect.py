@@ -8,15 +8,27 @@ say it instead.
 
 import codecs
 import csv
-import io
 import re
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Literal, NamedTuple
+
+import numpy as np
+
+from gristmill.kinds.tabular.records.text import (
+    MOST_CHARACTERS,
+    Lines,
+    OverlongRowError,
+    byte_blocks,
+    text_blocks,
+)
 
 DELIMITERS = (",", ";", "\t", "|")
 Decimal = Literal[".", ","]
 
 _NAMES = {",": "commas", ";": "';'", "\t": "tabs", "|": "'|'"}
+CHUNK_ROWS = 16_384
+_CHUNK_CHARACTERS = 8_388_608
 _SAMPLE_ROWS = 2_000
 """Rows from which delimiter and decimal mark are told: enough to meet both, and a large file stays quick."""
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
@@ -37,11 +49,43 @@ class Dialect(NamedTuple):
     sentence: str | None
     """What is unusual, in words; None for plain UTF-8 with commas and decimal points."""
 
-    def rows(self, content: bytes) -> Iterator[list[str]]:
-        """Rows of cells, header first; empty lines are no rows. Bytes that are no text come as lone surrogates."""
-        csv.field_size_limit(len(content) + 131_072)
-        text = content.decode(self.encoding, "surrogateescape" if self.encoding.startswith("utf-8") else "replace")
-        return (cells for cells in csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter) if cells)
+    def chunks(self, path: Path, most_rows: int = CHUNK_ROWS) -> Iterator[list[list[str]]]:
+        """Rows of cells, header first, so many at a time as memory can hold; empty lines are no rows.
+
+        Raises:
+            OverlongRowError: a row does not end; those before it have been given.
+        """
+        csv.field_size_limit(MOST_CHARACTERS)
+        lines = Lines(text_blocks(path, self.encoding))
+        rows: list[list[str]] = []
+        n_characters = 0
+        try:
+            for cells in csv.reader(lines, delimiter=self.delimiter):
+                n_characters += lines.n_characters
+                lines.n_characters = 0
+                if cells:
+                    rows.append(cells)
+                if len(rows) == most_rows or n_characters > _CHUNK_CHARACTERS:
+                    yield rows
+                    rows, n_characters = [], 0
+        except OverlongRowError:
+            if rows:
+                yield rows
+            raise
+        if rows:
+            yield rows
+
+    def first_rows(self, path: Path, n_rows: int) -> list[list[str]]:
+        """At most so many rows, header first."""
+        rows: list[list[str]] = []
+        try:
+            for chunk in self.chunks(path, n_rows):
+                rows += chunk
+                if len(rows) >= n_rows:
+                    break
+        except OverlongRowError:
+            pass
+        return rows[:n_rows]
 
     def number(self, cell: str) -> str:
         """A number's cell as Python writes it; one that is written otherwise comes back as it is."""
@@ -52,7 +96,7 @@ class Dialect(NamedTuple):
 
 
 def find_dialect(
-    content: bytes,
+    path: Path,
     columns: Collection[str] | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
@@ -61,73 +105,97 @@ def find_dialect(
     """Tell how a file is written.
 
     Args:
-        content: its bytes.
+        path: the file.
         columns: names that its header should hold; they decide the delimiter where several could be.
         encoding: a codec, if it is known.
         delimiter: between cells, if it is known.
         decimal: the decimal mark, if it is known.
     """
-    encoding, encoding_words = (encoding, None) if encoding else _encoding(content)
+    encoding, encoding_words = (encoding, None) if encoding else _encoding(path)
     plain = Dialect(encoding, delimiter or ",", decimal or ".", None)
     if delimiter is None:
-        plain = plain._replace(delimiter=_delimiter(plain, content, columns))
+        plain = plain._replace(delimiter=_delimiter(plain, path, columns))
     if decimal is None:
-        plain = plain._replace(decimal=_decimal(plain, content))
+        plain = plain._replace(decimal=_decimal(plain, path))
     words = [encoding_words] if encoding_words else []
     if plain.delimiter != ",":
         words.append(f"{_NAMES.get(plain.delimiter, repr(plain.delimiter))} between cells")
     if plain.decimal != ".":
         words.append("decimal commas")
-    if len(ends := _line_ends(content)) > 1:
+    if len(ends := _line_ends(path)) > 1:
         words.append(f"mixed line ends ({', '.join(ends)})")
     return plain._replace(sentence=f"read as {', '.join(words)}" if words else None)
 
 
-def _encoding(content: bytes) -> tuple[str, str | None]:
-    if content.startswith(codecs.BOM_UTF8):
+def _encoding(path: Path) -> tuple[str, str | None]:
+    with path.open("rb") as file:
+        start = file.read(3)
+    if start == codecs.BOM_UTF8:
         return "utf-8-sig", "UTF-8 with a byte order mark"
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and len(content) % 2 == 0:
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and path.stat().st_size % 2 == 0:
         return "utf-16", "UTF-16"
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        if not _MULTIBYTE.search(content) and _is_text(content):
-            return "cp1252", "Latin-1 (Windows-1252)"
+    if not _is_utf8(path) and not _holds_multibyte(path) and _is_text(path):
+        return "cp1252", "Latin-1 (Windows-1252)"
     return "utf-8", None
 
 
-def _is_text(content: bytes) -> bool:
+def _is_utf8(path: Path) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for block in byte_blocks(path):
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _holds_multibyte(path: Path) -> bool:
+    end = b""
+    for block in byte_blocks(path):
+        if _MULTIBYTE.search(end + block):
+            return True
+        end = block[-3:]
+    return False
+
+
+def _is_text(path: Path) -> bool:
     """Whether every byte beyond ASCII is a letter or a common sign of Windows-1252."""
-    for byte in set(content):
+    n_of = np.zeros(256, np.int64)
+    for block in byte_blocks(path):
+        n_of += np.bincount(np.frombuffer(block, np.uint8), minlength=256)
+    for byte in np.flatnonzero(n_of).tolist():
         if byte >= 0x80:
             character = bytes([byte]).decode("cp1252", "replace")
             if not (character.isalpha() and character not in _DOUBTFUL) and character not in _SIGNS:
                 return False
-    return not any(byte < 0x20 and byte not in b"\t\n\r" for byte in set(content))
+        elif byte < 0x20 and byte not in b"\t\n\r":
+            return False
+    return True
 
 
-def _delimiter(dialect: Dialect, content: bytes, columns: Collection[str] | None) -> str:
+def _delimiter(dialect: Dialect, path: Path, columns: Collection[str] | None) -> str:
     def header(delimiter: str) -> list[str]:
-        return next(dialect._replace(delimiter=delimiter).rows(content), [])
+        return next(iter(dialect._replace(delimiter=delimiter).first_rows(path, 1)), [])
 
     if columns is not None:
         wanted = set(columns)
         return max(DELIMITERS, key=lambda delimiter: len(wanted.intersection(header(delimiter))))
 
     def regularity(delimiter: str) -> tuple[float, int]:
-        rows = _sample(dialect._replace(delimiter=delimiter), content)
+        rows = dialect._replace(delimiter=delimiter).first_rows(path, _SAMPLE_ROWS)
         width = len(rows[0]) if rows else 0
         return (sum(len(row) == width for row in rows) / len(rows) if width > 1 else 0.0, width)
 
     return max(DELIMITERS, key=regularity)
 
 
-def _decimal(dialect: Dialect, content: bytes) -> Decimal:
+def _decimal(dialect: Dialect, path: Path) -> Decimal:
     """A comma only where some cell can be nothing else, and none says the contrary: 1,234 alone could be a thousand."""
     if dialect.delimiter == ",":
         return "."
     commas = False
-    for row in _sample(dialect, content)[1:]:
+    for row in dialect.first_rows(path, _SAMPLE_ROWS)[1:]:
         for cell in map(str.strip, row):
             if _POINT.fullmatch(cell) and not _GROUPED.fullmatch(cell):
                 return "."
@@ -136,11 +204,13 @@ def _decimal(dialect: Dialect, content: bytes) -> Decimal:
     return "," if commas else "."
 
 
-def _sample(dialect: Dialect, content: bytes) -> list[list[str]]:
-    return [row for row, _ in zip(dialect.rows(content), range(_SAMPLE_ROWS), strict=False)]
-
-
-def _line_ends(content: bytes) -> list[str]:
-    crlf = content.count(b"\r\n")
-    found = {"CRLF": crlf, "LF": content.count(b"\n") - crlf, "CR": content.count(b"\r") - crlf}
+def _line_ends(path: Path) -> list[str]:
+    n_crlf = n_lf = n_cr = 0
+    end = b""
+    for block in byte_blocks(path):
+        n_crlf += block.count(b"\r\n") + (end == b"\r" and block.startswith(b"\n"))
+        n_lf += block.count(b"\n")
+        n_cr += block.count(b"\r")
+        end = block[-1:]
+    found = {"CRLF": n_crlf, "LF": n_lf - n_crlf, "CR": n_cr - n_crlf}
     return [name for name, n in found.items() if n]
