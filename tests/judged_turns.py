@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.applications import applications, write_applications
-from tests.conftest import commit_all, copy_of_todays_code
+from tests.conftest import check_nothing, commit_all, copy_of_todays_code
 from tests.recorded_turns import W, leave_results, started
 
 from gristmill.adapters.dvc import read_lock, write_lock
@@ -41,6 +41,7 @@ def judged_house(folder: Path) -> House:
         for columns in asked
     ]
     write_json(repository.workload(W).expectations, suite)
+    check_nothing(repository, W, "fashion-mnist")
     commit_all(repository.root, "ask less")
     good = land_applications(repository, "good.csv", 60, 1)
     partial = land_applications(repository, "partial.csv", 200, 2, Age={6: 212}, Purpose={6: "<b>Yacht</b>"})

@@ -260,7 +260,9 @@ def test_landings_runs_of_two_workloads_and_six_promotions_at_once_lose_nothing(
     root = turned.root
     for folder in ("params", "expectations"):
         for file in (root / folder).glob(f"{W}.*"):
-            (root / folder / f"loans{file.suffix}").write_text(file.read_text().replace('"credit-risk"', '"loans"'))
+            (root / folder / file.name.replace(W, "loans")).write_text(
+                file.read_text().replace('"credit-risk"', '"loans"')
+            )
     params = yaml.safe_load((root / "params.yaml").read_text())
     params["workloads"]["loans"] = {"kind": "tabular"}
     (root / "params.yaml").write_text(yaml.safe_dump(params))

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from tests.conftest import SEED, commit_all, gristmill
+from tests.conftest import SEED, check_nothing, commit_all, gristmill
 
 from gristmill.data.growing import folder as growing_folder
 from gristmill.data.growing.arrivals import Found
@@ -45,6 +45,7 @@ def _rest_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def declare(repository: Repository, *sources: dict[str, Any], **section: Any) -> None:
+    check_nothing(repository, W)
     params = repository.workload(W).params
     values = yaml.safe_load(params.read_text("utf-8"))
     values["source"] = {**section, "growing": list(sources)}

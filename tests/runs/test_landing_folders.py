@@ -57,7 +57,8 @@ def brought(repository: Repository, root: Path) -> Workload:
     workload.params.parent.mkdir(parents=True)
     workload.params.write_text(yaml.safe_dump(params), "utf-8")
     workload.expectations.parent.mkdir(parents=True)
-    workload.expectations.write_bytes((ROOT / "expectations" / "fashion-mnist.json").read_bytes())
+    for name in ("fashion-mnist.json", "fashion-mnist.profile.json"):
+        (workload.expectations.parent / name).write_bytes((ROOT / "expectations" / name).read_bytes())
     return workload
 
 
@@ -94,7 +95,7 @@ def test_unusual_names_land_as_they_are(repository: Repository, tmp_path: Path) 
     write_folder(tmp_path / "week", {name: name.encode() for name in names})
     land(repository, repository.workload("credit-risk"), [tmp_path / "week"])
     files = landed_files(repository, "credit-risk")
-    assert files.keys() == names | {"manifest.json"}
+    assert files.keys() == names | {"manifest.json", "0001-check.json"}
     assert all(repository.dvc.object_path(files[name]).read_bytes() == name.encode() for name in names)
     repository.dvc.extract(
         landing_md5(repository.mill.read("data/credit-risk/landing.dvc") or b""), tmp_path / "landing"
@@ -140,7 +141,7 @@ def test_a_large_file_is_never_in_memory(repository: Repository, tmp_path: Path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert landed.is_new and landed.manifest.parts[0].size == 100 * 2**20
-    assert peak < 20 * 2**20
+    assert peak < 64 * 2**20, "a chunk of what the checks at landing look at, too"
 
 
 @proving

@@ -62,7 +62,7 @@ def on_mill(repository: Repository) -> Counter[str]:
     """How often each content stands in what has landed, from bytes that the cache really holds."""
     pointer = repository.mill.read(f"data/{W}/landing.dvc") if repository.mill.tip() else None
     listing = repository.dvc.listing(landing_md5(pointer)) if pointer else {}
-    objects = [repository.dvc.object_path(md5) for path, md5 in listing.items() if not path.endswith("manifest.json")]
+    objects = [repository.dvc.object_path(md5) for path, md5 in listing.items() if path.endswith(".csv")]
     return Counter(sha256(path.read_bytes()) for path in objects)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.conftest import check_nothing
 from tests.recorded_turns import recorded
 
 from gristmill.ground.settings import SettingsError
@@ -57,6 +58,7 @@ def test_what_lands_during_a_turn_waits_for_the_next_one(repository: Repository,
 def test_a_turn_of_one_workload_takes_in_no_data_of_another(
     repository: Repository, drop: Drop, make_file: Callable[[str, str], Path]
 ) -> None:
+    check_nothing(repository, W, "mnist")
     first = drop(1)
     land(repository, repository.workload("mnist"), [make_file("1.csv", "x\n1\n")])
     recorded(repository, "a", data=first)
