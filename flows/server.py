@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.lifetime import dying_with_caller
-from gristmill.runs.locks import first_free
+from gristmill.ground.locks import first_free
 from gristmill.serving.command import free_port
 
 _START_LIMIT_S = 180  # a fresh database took 8 s on an idle machine, and a minute on a loaded one

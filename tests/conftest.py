@@ -13,8 +13,8 @@ import yaml
 from flows.server import prefect_server
 from tests.applications import applications, write_applications
 
+from gristmill.ground.locks import locked
 from gristmill.runs.landing import land
-from gristmill.runs.locks import locked
 from gristmill.runs.repository import Repository
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,7 +108,7 @@ def milled(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "milled"
     shared.mkdir(exist_ok=True)
-    with locked(shared / "lock", lambda: None):
+    with locked(shared / "lock"):
         if not (shared / "whole").exists():
             shutil.rmtree(shared / "repo", ignore_errors=True)
             _mill(copy_of_todays_code(shared / "repo"), prefect_api)

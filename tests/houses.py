@@ -13,8 +13,8 @@ import psutil
 from examples.churn.customers import customers, write_csv
 from tests.conftest import commit_all, gristmill, make_quick
 
+from gristmill.ground.locks import is_owned
 from gristmill.registry.history import read_history
-from gristmill.runs.locks import is_owned
 from gristmill.runs.repository import Repository
 from gristmill.runs.up import read_up
 from gristmill.runs.waiting import data_waiting

@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -273,3 +274,19 @@ def test_visible_files_are_those_that_are_tracked_or_could_be(repo: Git, folder:
     assert repo.visible_files("sub") == ["sub/code.py", "sub/née.py"]
     (folder / "sub" / "code.py").unlink()
     assert repo.visible_files("sub", "nowhere") == ["sub/née.py"]
+
+
+def test_trees_come_go_and_are_listed_at_once(folder: Path) -> None:
+    head = Git(folder).commit_of("HEAD")
+
+    def come_and_go(worker: int) -> None:
+        mine = Git(folder)
+        for turn in range(5):
+            path = folder / "trees" / f"{worker}-{turn}"
+            mine.add_worktree(path, head)
+            assert path.resolve() in mine.worktrees()
+            mine.remove_worktree(path)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(come_and_go, range(4))) == [None] * 4
+    assert len(Git(folder).worktrees()) == 1

@@ -145,6 +145,13 @@ def test_an_archive_that_is_cut_short_anywhere_is_refused(tmp_path: Path) -> Non
         assert "cut short" in refusal(tmp_path / "a.zip")
 
 
+def test_a_directory_that_claims_to_hold_less_than_its_count_is_refused(tmp_path: Path) -> None:
+    content = bytearray(write_zip(tmp_path / "a.zip", {"shirts/1.png": PNG}).read_bytes())
+    content[-10:-6] = bytes(4)  # the directory's length
+    (tmp_path / "a.zip").write_bytes(content)
+    assert refusal(tmp_path / "a.zip") == "a.zip is no zip archive, is damaged or cut short"
+
+
 @given(places=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=4))
 def test_whatever_is_overwritten_no_row_is_lost_or_made_and_nothing_is_raised(
     places: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory

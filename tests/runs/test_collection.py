@@ -17,13 +17,13 @@ from tests.conftest import SEED, commit_all, dvc, gristmill
 from tests.recorded_turns import W
 
 from gristmill.adapters.objects import cached_objects, object_path
+from gristmill.ground.locks import if_free, locked
 from gristmill.registry.named import members
 from gristmill.registry.promotion import rollback
 from gristmill.runs.carrying import bring_version, push
 from gristmill.runs.collection import BusyError, ListMissingError, SharedCacheError, collect
 from gristmill.runs.integrity import check, remotes_to_check
 from gristmill.runs.landing import land, landing_md5
-from gristmill.runs.locks import if_free, locked
 from gristmill.runs.needed import needed
 from gristmill.runs.progress import note_progress, turn_lock
 from gristmill.runs.pulling import pull
@@ -167,10 +167,10 @@ def refused(repository: Repository, sentence: str) -> None:
 
 
 def test_while_a_turn_is_alive_nothing_goes(many: Repository) -> None:
-    with locked(turn_lock(many, W), lambda: None):
+    with locked(turn_lock(many, W)):
         note_progress(many, W, "train")
         refused(many, rf"a turn of {W} is going on in .* \(stage train\)\. Nothing was removed")
-    with locked(turn_lock(many, "mnist"), lambda: None):
+    with locked(turn_lock(many, "mnist")):
         refused(many, "a turn of mnist")
     collect(many, keep=1, is_dry=False)
 
@@ -220,7 +220,7 @@ def test_a_cache_outside_the_repository_needs_its_clones_named_and_keeps_what_th
     time.sleep(0.01)
     with pytest.raises(SharedCacheError, match="--shared-with PATH"):
         collect(ours, keep=1, is_dry=False)
-    with locked(turn_lock(theirs, W), lambda: None):
+    with locked(turn_lock(theirs, W)):
         refused_in = pytest.raises(BusyError, match=f"a turn of {W} is going on in {theirs.root}")
         with refused_in:
             collect(ours, keep=1, shared_with=[theirs.root], is_dry=False)

@@ -1,13 +1,17 @@
 """Data Docs of what the last turn judged."""
 
 import re
+from pathlib import Path
 
 import pytest
+from tests.applications import applications, write_applications
 from tests.conftest import git
 
 from gristmill.registry.history import read_history
 from gristmill.runs.data_docs import NothingJudgedError, build_data_docs
+from gristmill.runs.landing import land
 from gristmill.runs.repository import Repository
+from gristmill.runs.workspace import NoDataError
 
 W = "credit-risk"
 
@@ -26,6 +30,9 @@ def test_the_newest_batches_have_pages_that_name_no_other_host_and_git_sees_none
     assert "data_docs" not in git(turned.root, "status", "--porcelain", "--untracked-files=all")
 
 
-def test_without_a_turn_there_is_nothing_to_show(repository: Repository) -> None:
+def test_without_a_turn_there_is_nothing_to_show(repository: Repository, tmp_path: Path) -> None:
+    with pytest.raises(NoDataError, match=r"gristmill land credit-risk"):
+        build_data_docs(repository, repository.workload(W), 5, print)
+    land(repository, repository.workload(W), [write_applications(tmp_path / "a.csv", applications(2, seed=3))])
     with pytest.raises(NothingJudgedError, match=r"gristmill run credit-risk"):
         build_data_docs(repository, repository.workload(W), 5, print)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.runs.locks import locked
+from gristmill.ground.locks import locked
 from gristmill.runs.progress import forget_progress, is_turning, note_progress, read_progress, turn_lock
 from gristmill.runs.repository import Repository
 
@@ -67,7 +67,7 @@ def test_the_turn_of_one_workload_is_not_that_of_another(repository: Repository)
 KILLED = """
 import sys, time
 from pathlib import Path
-from gristmill.runs.locks import locked
+from gristmill.ground.locks import locked
 from gristmill.runs.progress import note_progress, turn_lock
 from gristmill.runs.repository import Repository
 repository = Repository(Path(sys.argv[1]))

@@ -9,9 +9,9 @@ from tests.applications import applications, write_applications
 from tests.conftest import turn
 
 from gristmill.ground.files import write_json
+from gristmill.ground.locks import locked
 from gristmill.registry.mill import Change
 from gristmill.runs.landing import land
-from gristmill.runs.locks import locked
 from gristmill.runs.progress import note_progress, turn_lock
 from gristmill.runs.repository import Repository
 from gristmill.runs.screen import Happenings, Teller, batch_line, picture
@@ -72,7 +72,7 @@ def test_one_screen_holds_workloads_addresses_and_the_last_lines(turned: Reposit
         teller.say(f"line {i}")
     with standing_up(turned) as standing:
         standing.note(prefect="http://127.0.0.1:4200", services={W: "http://127.0.0.1:3000"})
-        with locked(turn_lock(turned, W), lambda: None):
+        with locked(turn_lock(turned, W)):
             note_progress(turned, W, "train")
             lines = shown(turned, teller)
     text = "\n".join(lines)

@@ -1,5 +1,6 @@
 """A turn has a tree of its own: the code of one commit, the mill's files of one tip, and nothing of a person's edits."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from gristmill.runs.landing import land
 from gristmill.runs.repository import Repository
 from gristmill.runs.workspace import (
     NoDataError,
+    NoSuiteError,
     UncommittedWorkloadError,
     check_can_turn,
     fault,
@@ -165,6 +167,17 @@ def test_a_workload_that_was_not_committed_says_so(landed: Repository, make_file
     with pytest.raises(UncommittedWorkloadError, match=r"loans is in your params\.yaml, but not in that of commit"):
         check_can_turn(landed, "loans")
     commit_all(landed.root, "loans")
+    with pytest.raises(
+        NoSuiteError, match=r"has no expectations/loans\.json\. docs/expectations\.md says .*; then commit it"
+    ):
+        check_can_turn(landed, "loans")
+    suites = landed.root / "expectations"
+    shutil.copy(suites / f"{W}.json", suites / "loans.json")
+    commit_all(landed.root, "its suite")
+    shutil.copy(suites / f"{W}.profile.json", suites / "loans.profile.json")  # there, and not committed
+    with pytest.raises(NoSuiteError, match=r"`gristmill expectations profile loans --from FILE` .*; then commit it"):
+        check_can_turn(landed, "loans")
+    commit_all(landed.root, "its profile")
     assert check_can_turn(landed, "loans") == landed.git.commit_of("HEAD")
 
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from gristmill.ground.errors import GristmillError
+from gristmill.ground.locks import locked, shared
 
 NO_COMMIT = "0" * 40
 _HEX = frozenset("0123456789abcdef")
@@ -150,6 +151,7 @@ class Git:
         except GitError:  # inside .git, or in a bare repository
             self.here = folder
         self.root = self.directory.parent if self.directory.name == ".git" else self.here
+        self._trees_lock = self.directory / "gristmill-worktrees.lock"
 
     def actor(self) -> str:
         """Who is at work, as git knows them, else the login name."""
@@ -196,8 +198,10 @@ class Git:
         return [tree for tree, checked_out in self._worktrees() if checked_out == branch]
 
     def _worktrees(self) -> list[tuple[Path, str]]:
+        with shared(self._trees_lock):
+            listing = self._run("worktree", "list", "--porcelain")
         trees = []
-        for entry in self._run("worktree", "list", "--porcelain").split("\n\n"):
+        for entry in listing.split("\n\n"):
             facts = dict(line.partition(" ")[::2] for line in entry.splitlines())
             if "worktree" in facts:
                 trees.append((Path(facts["worktree"]), facts.get("branch", "")))
@@ -303,10 +307,6 @@ class Git:
         )
         return self._run("mktag", stdin=text.encode()).strip()
 
-    def date_of(self, commit: str) -> str:
-        """A commit's time in git's raw form."""
-        return self._run("show", "-s", "--format=%cd", "--date=raw", commit).strip()
-
     def move(self, refs: Iterable[tuple[str, str, str]]) -> None:
         """Move refs (name, new, old), all or none; `old` of 40 zeros means that it must not exist yet.
 
@@ -335,14 +335,20 @@ class Git:
             raise PushRefusedError(remote, _words(done))
 
     def add_worktree(self, path: Path, commit: str) -> None:
-        """Check a commit out beside the others, on no branch."""
-        self._run("worktree", "add", "--quiet", "--detach", str(path), commit)
+        """Check a commit out beside the others, on no branch.
+
+        git reads what it remembers of all the others first, and fails on one that another process writes just now: hence
+        the lock, here and wherever the list of trees is read or changed.
+        """
+        with locked(self._trees_lock):
+            self._run("worktree", "add", "--quiet", "--detach", str(path), commit)
 
     def remove_worktree(self, path: Path) -> None:
         """Remove a working tree and what git remembers of it."""
-        done = self._process("worktree", "remove", "--force", "--force", str(path))
-        if done.returncode != 0:
-            self._run("worktree", "prune")
+        with locked(self._trees_lock):
+            done = self._process("worktree", "remove", "--force", "--force", str(path))
+            if done.returncode != 0:
+                self._run("worktree", "prune")
 
     def restore(self, rev: str, paths: Iterable[str]) -> None:
         """Write files of a revision into the working tree, leaving the index alone."""

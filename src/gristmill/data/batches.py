@@ -15,10 +15,10 @@ Columns of every kind, before its payload:
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.ground.errors import GristmillError
-from gristmill.ground.files import new_file
+from gristmill.ground.files import file_sha256, new_file
 
 _METADATA_KEY = b"gristmill"
 _SEAL_BYTES = hashlib.sha256().digest_size
@@ -85,6 +85,30 @@ def read_batch(path: Path, columns: Sequence[str] | None = None) -> BatchTable:
             path, columns=list(columns) if columns else None, page_checksum_verification=True, partitioning=None
         )
     return _with_problems(rows)
+
+
+def read_admitted(path: Path, entry: Mapping[str, Any], columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a batch that validate admitted, with their corrected targets.
+
+    Args:
+        path: the batch's table.
+        entry: what admitted.json says of it.
+        columns: of those, the ones that it has; all without problems where None.
+
+    Raises:
+        CorruptBatchError: it is not the table that was admitted.
+    """
+    if not path.is_file() or file_sha256(path) != entry["sha256"]:
+        raise CorruptBatchError(path, "it is not the table that validate admitted")
+    there = [name for name in read_schema(path).names if name != "problems"]
+    rows = read_batch(path, there if columns is None else [name for name in columns if name in there]).rows
+    if entry["targets"]:
+        targets = rows.column("target").to_pylist()
+        for position, target in entry["targets"].items():
+            targets[int(position)] = target
+        field = rows.schema.field("target")
+        rows = rows.set_column(rows.schema.get_field_index("target"), field, pa.array(targets, field.type))
+    return pa.concat_tables([rows.slice(start, stop - start) for start, stop in entry["rows"]])
 
 
 def read_rows(path: Path, positions: npt.NDArray[np.int64]) -> BatchTable:

@@ -25,12 +25,12 @@ from gristmill.adapters.git import Git
 from gristmill.adapters.objects import cached_objects, is_list, read_list
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import read_json
+from gristmill.ground.locks import if_free
 from gristmill.ground.settings import parse_yaml
 from gristmill.registry.named import Output, in_file, landed, members, of_version, peoples, present, recorded
 from gristmill.registry.promotion import past_champions, read_production
 from gristmill.registry.versions import Version, read_versions
 from gristmill.runs.carrying import fetch
-from gristmill.runs.locks import if_free
 from gristmill.runs.needed import identity, known_workloads, note_collected, read_collected
 from gristmill.runs.progress import read_progress, turn_lock
 from gristmill.runs.repository import Repository

@@ -7,10 +7,10 @@ from typing import Any
 
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import read_json
+from gristmill.ground.locks import locked
 from gristmill.registry.promotion import read_production
 from gristmill.registry.versions import Version, find_version
 from gristmill.runs.carrying import bring_version
-from gristmill.runs.locks import locked
 from gristmill.runs.repository import Repository
 from gristmill.serving.bundle import point_at, unpack_bundle
 
@@ -29,7 +29,7 @@ def deploy_champion(repository: Repository, workload: str, report: Callable[[str
     Doing it again changes nothing: a turn that was killed between promotion and deployment is mended by the next one. One at
     a time, and whoever comes last reads what is in production last: else a slow deployment could undo a rollback.
     """
-    with locked(repository.state / "locks" / f"deploy.{workload}.lock", lambda: None):
+    with locked(repository.state / "locks" / f"deploy.{workload}.lock"):
         return _deploy(repository, workload, report)
 
 

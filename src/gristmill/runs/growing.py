@@ -19,10 +19,10 @@ from gristmill.data.growing.query import look_into_query
 from gristmill.data.growing.settings import BucketSource, FolderSource, GrowingSource, QuerySource
 from gristmill.data.mirrors import Report, quiet
 from gristmill.ground.errors import GristmillError
+from gristmill.ground.locks import locked
 from gristmill.ground.workload import Workload
 from gristmill.runs.checks import check_lines
 from gristmill.runs.landing import Landed, land
-from gristmill.runs.locks import locked
 from gristmill.runs.repository import Repository
 
 

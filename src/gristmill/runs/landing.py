@@ -99,7 +99,7 @@ def land(
         return Landed(manifest, False, noted, _restore(repository, workload, parts, manifest, tip))
     name = f"land-{workload.name}-{secrets.token_hex(4)}"
     try:
-        with worktree(repository, name, tip) as tree:
+        with worktree(repository, name, tip, is_kept=False) as tree:  # its files are still where they came from
             folder = f"data/{workload.name}/landing/{now():%Y-%m}/{manifest.batch}"
             _copy(parts, manifest, tree / folder)
             check = check_landing(repository, workload, manifest, tree / folder, tip, now())
@@ -114,24 +114,12 @@ def land(
 
             commit = repository.mill.commit(build)
     except (OSError, DvcError) as error:
-        _forget(repository, name)
         if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
             raise LandingError(
                 "the disk is full: nothing landed, the files are where they were. Free some space."
             ) from error
         raise LandingError(f"nothing landed, the files are where they were: {error}") from error
-    except BaseException:
-        _forget(repository, name)
-        raise
     return Landed(manifest, is_new, commit, check=check if is_new else None)
-
-
-def _forget(repository: Repository, name: str) -> None:
-    """A failed landing leaves nothing worth looking at: its files are still where they came from."""
-    path = repository.state / "worktrees" / name
-    repository.git.remove_worktree(path)
-    shutil.rmtree(path, ignore_errors=True)
-    path.with_name(f"{name}.failed").unlink(missing_ok=True)
 
 
 def _check_room(repository: Repository, parts: dict[str, Path]) -> None:

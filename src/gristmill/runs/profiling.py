@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gristmill.adapters.dvc import locked_output, read_lock
-from gristmill.data.batches import CorruptBatchError, read_batch, read_schema
+from gristmill.data.batches import read_admitted
 from gristmill.ground.errors import GristmillError
-from gristmill.ground.files import file_sha256, read_json
+from gristmill.ground.files import read_json
 from gristmill.ground.workload import Workload
 from gristmill.quality.profile import QUANTILES, Bins, ClassProfile, ColumnProfile, Label, Profile
 from gristmill.quality.suite import Column, Suite, check_suite
@@ -63,7 +63,7 @@ def profile_of_admitted(repository: Repository, workload: Workload) -> Profile:
         raise NothingToProfileError(name, "no turn has been recorded")
     tables = repository.dvc.listing(batches["md5"])
     read = [
-        _admitted_rows(repository.dvc.cached(tables[f"{entry['batch']}.parquet"]), entry, columns)
+        read_admitted(repository.dvc.cached(tables[f"{entry['batch']}.parquet"]), entry, list(columns))
         for entry in read_json(repository.dvc.cached(admitted["md5"]))["batches"]
         if entry["role"] == "train"
     ]
@@ -134,20 +134,6 @@ def profile_rows(workload: str, rows: pa.Table, columns: Mapping[str, Column]) -
     if labels:  # the classes say it
         about["target"] = ColumnProfile(n=len(rows), empty=target.null_count)
     return Profile(workload=workload, n=len(rows), columns=about, classes=tuple(classes))
-
-
-def _admitted_rows(path: Path, entry: Mapping[str, Any], columns: Mapping[str, Column]) -> pa.Table:
-    if file_sha256(path) != entry["sha256"]:
-        raise CorruptBatchError(path, "it is not the table that validate admitted")
-    names = read_schema(path).names
-    rows = read_batch(path, [name for name in columns if name in names]).rows
-    if entry["targets"]:
-        targets = rows.column("target").to_pylist()
-        for position, target in entry["targets"].items():
-            targets[int(position)] = target
-        field = rows.schema.field("target")
-        rows = rows.set_column(rows.schema.get_field_index("target"), field, pa.array(targets, field.type))
-    return pa.concat_tables([rows.slice(start, stop - start) for start, stop in entry["rows"]])
 
 
 def _labels(target: pa.ChunkedArray) -> list[Label]:

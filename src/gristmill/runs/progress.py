@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gristmill.ground.files import read_json, write_json
-from gristmill.runs.locks import is_owned
+from gristmill.ground.locks import is_owned
 from gristmill.runs.repository import Repository
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import read_json, write_json
-from gristmill.runs.locks import first_free, is_owned
+from gristmill.ground.locks import first_free, is_owned
 from gristmill.runs.repository import Repository
 
 _LONGEST_END_S = 60

@@ -17,12 +17,12 @@ from pydantic import Field
 from gristmill.adapters.dvc import CacheMissError, Dvc, read_lock
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import write_text
+from gristmill.ground.locks import is_owned, locked, owned, shared
 from gristmill.ground.pipeline import STAGES
 from gristmill.ground.settings import Settings, parse_yaml
 from gristmill.ground.workload import UnknownWorkloadError, Workload, find_workload
 from gristmill.registry.aliases import alias_path
 from gristmill.registry.mill import BRANCH, MillCheckedOutError, starting_tree
-from gristmill.runs.locks import is_owned, locked, owned, shared
 from gristmill.runs.progress import forget_progress, note_progress, turn_lock
 from gristmill.runs.repository import Repository
 
@@ -50,6 +50,19 @@ class UncommittedWorkloadError(GristmillError):
             f"{name} is in your params.yaml, but not in that of commit {code[:8]}, whose code would run. Commit it first "
             f"(with params/{name}.yaml and expectations/{name}.json), or name a commit that has it."
         )
+
+
+class NoSuiteError(GristmillError):
+    """A workload whose suite or profile is not in the code that would run."""
+
+    def __str__(self) -> str:
+        name, path, code = self.args
+        mend = (
+            f"`gristmill expectations profile {name} --from FILE` takes it from data"
+            if path.endswith(".profile.json")
+            else "docs/expectations.md says how one is written"
+        )
+        return f"{name}: commit {code[:8]}, whose code would run, has no {path}. {mend}; then commit it."
 
 
 class TurnSettings(Settings):
@@ -110,6 +123,7 @@ def check_can_turn(repository: Repository, name: str, code_rev: str = "HEAD") ->
     Raises:
         NoCommitError, UnknownWorkloadError, NoDataError: as `workspace`.
         UncommittedWorkloadError: the working tree has the workload, and the code does not.
+        NoSuiteError: the code has no suite or no profile for it.
         MillCheckedOutError: somebody has the branch `mill` checked out.
     """
     code = repository.git.commit_of(code_rev)
@@ -121,6 +135,9 @@ def check_can_turn(repository: Repository, name: str, code_rev: str = "HEAD") ->
         if name in [workload.name for workload in repository.workloads()]:
             raise UncommittedWorkloadError(name, code)
         raise UnknownWorkloadError(name, known)
+    for path in (f"expectations/{name}.json", f"expectations/{name}.profile.json"):
+        if repository.git.read(code, path) is None:
+            raise NoSuiteError(name, path, code)
     if trees := repository.git.worktrees_of(BRANCH):  # a turn could not be recorded
         raise MillCheckedOutError(trees[0])
     return code

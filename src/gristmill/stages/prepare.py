@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from safetensors.numpy import save_file
 
-from gristmill.data.batches import BatchTable, CorruptBatchError, read_batch, write_batch
+from gristmill.data.batches import BatchTable, read_admitted, write_batch
 from gristmill.data.splits import SIDES, sides
 from gristmill.ground.errors import GristmillError
-from gristmill.ground.files import file_sha256, new_file, new_folder, read_json, write_json, write_text
+from gristmill.ground.files import new_file, new_folder, read_json, write_json, write_text
 from gristmill.ground.workload import Workload
 
 if TYPE_CHECKING:
@@ -96,17 +96,7 @@ def _stands_in(benchmark: pa.Table, rows: pa.Table) -> pa.ChunkedArray:
 
 
 def _batch(workload: Workload, entry: Mapping[str, Any]) -> pa.Table:
-    path = workload.batches / f"{entry['batch']}.parquet"
-    if not path.is_file() or file_sha256(path) != entry["sha256"]:
-        raise CorruptBatchError(path, "it is not the table that validate admitted")
-    rows = read_batch(path).rows.drop_columns(["problems"])
-    if entry["targets"]:
-        targets = rows.column("target").to_pylist()
-        for position, target in entry["targets"].items():
-            targets[int(position)] = target
-        kind = rows.schema.field("target")
-        rows = rows.set_column(rows.schema.get_field_index("target"), kind, pa.array(targets, kind.type))
-    return pa.concat_tables([rows.slice(start, stop - start) for start, stop in entry["rows"]])
+    return read_admitted(workload.batches / f"{entry['batch']}.parquet", entry)
 
 
 def _class_counts(tensors: "Tensors", rows: pa.Table, contract: dict[str, Any]) -> dict[str, int]:

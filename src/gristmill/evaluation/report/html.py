@@ -1,9 +1,47 @@
-"""Cells and tables of the page; everything that came from data is escaped here."""
+"""A page's frame, its cells and tables; everything that came from data is escaped here."""
 
 from collections.abc import Sequence
 from html import escape
 
+from gristmill.evaluation.report.style import STYLE
 from gristmill.evaluation.words import figure, signed
+
+
+def document(title: str, kind: str, header: str, main: str, footer: str, *, tone: str = "", style: str = "") -> str:
+    """A whole page: one file, no script, and a head that forbids it to load anything at all.
+
+    Args:
+        title: of the window, escaped here; the rest is HTML already.
+        kind: what sort of page of Gristmill it is.
+        header: what stands below that.
+        main: the sections.
+        footer: one sentence.
+        tone: a verdict's class, which colours the page.
+        style: rules of its own.
+    """
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta name="color-scheme" content="light dark">
+<title>{escape(title)}</title>
+<link rel="icon" href="data:,">
+<style>{STYLE}{style}</style>
+</head>
+<body class="{tone}">
+<header>
+<p class="eyebrow">Gristmill <span aria-hidden="true">·</span> {kind}</p>
+{header}
+</header>
+<main>
+{main}
+</main>
+<footer>{footer}</footer>
+</body>
+</html>
+"""
 
 
 def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], css_class: str) -> str:

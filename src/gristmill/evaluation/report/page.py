@@ -12,12 +12,11 @@ from gristmill.evaluation.report.asked import problem_section
 from gristmill.evaluation.report.checks import checks_section
 from gristmill.evaluation.report.contents import ROLE_NAMES, Page, is_repeated
 from gristmill.evaluation.report.figures import classes_section, confusion_section, models_section
-from gristmill.evaluation.report.html import capital
+from gristmill.evaluation.report.html import capital, document
 from gristmill.evaluation.report.landed import data_section
 from gristmill.evaluation.report.learning import training_section
 from gristmill.evaluation.report.reproduce import reproduce_section
 from gristmill.evaluation.report.residuals import residuals_section
-from gristmill.evaluation.report.style import STYLE
 from gristmill.evaluation.tables import ROLES
 from gristmill.evaluation.words import figure, metric_words
 
@@ -43,33 +42,14 @@ def render(page: Page) -> str:
         for name, title, body in bodies
     )
     verdict = page.decision.verdict
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<meta name="color-scheme" content="light dark">
-<title>{verdict}: {escape(page.workload)}</title>
-<link rel="icon" href="data:,">
-<style>{STYLE}</style>
-</head>
-<body class="{verdict.lower()}">
-<header>
-<p class="eyebrow">Gristmill <span aria-hidden="true">·</span> gate report</p>
-<h1>{escape(page.workload)}</h1>
+    header = f"""<h1>{escape(page.workload)}</h1>
 <div class="verdict"><strong class="badge">{verdict}</strong><p class="lead">{_lead(page)}</p></div>
 <p class="sentence">{escape(page.decision.sentence)}</p>
 {_tiles(page)}
-<nav aria-label="On this page">{links}</nav>
-</header>
-<main>
-{parts}
-</main>
-<footer>Written by the stage gate of Gristmill; this file needs no network.</footer>
-</body>
-</html>
-"""
+<nav aria-label="On this page">{links}</nav>"""
+    footer = "Written by the stage gate of Gristmill; this file needs no network."
+    title = f"{verdict}: {page.workload}"
+    return document(title, "gate report", header, parts, footer, tone=verdict.lower())
 
 
 def _lead(page: Page) -> str:

@@ -10,8 +10,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from gristmill.evaluation.report.charts import share_bar
-from gristmill.evaluation.report.html import capital
-from gristmill.evaluation.report.style import STYLE
+from gristmill.evaluation.report.html import capital, document
 from gristmill.quality.suite import Suite
 from gristmill.runs.quarantine.pictures import is_picture, picture
 from gristmill.runs.quarantine.rows import Row, Rows
@@ -95,34 +94,15 @@ def render(page: Page) -> str:
     ]
     body = "\n".join(f"<section><h2>{escape(title)}</h2>{content}</section>" for title, content in sections if content)
     landed = f"landed {datetime.fromisoformat(state.landed):%Y-%m-%d %H:%M}" if state.landed else "landed"
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<meta name="color-scheme" content="light dark">
-<title>{escape(state.status)}: batch {escape(state.batch)} of {escape(state.workload)}</title>
-<link rel="icon" href="data:,">
-<style>{STYLE}{_STYLE}</style>
-</head>
-<body class="{_TONES.get(state.status, "hold")}">
-<header>
-<p class="eyebrow">Gristmill <span aria-hidden="true">·</span> quarantine</p>
-<h1>{escape(state.workload)}</h1>
+    header = f"""<h1>{escape(state.workload)}</h1>
 <p class="identity">batch <code>{escape(state.batch)}</code> <span aria-hidden="true">·</span>
 {escape(state.manifest.role)} <span aria-hidden="true">·</span> {landed}</p>
 <div class="verdict"><strong class="badge">{escape(state.status.upper())}</strong>
 <p class="lead">{escape(_lead(state))}</p></div>
-{_tiles(page)}
-</header>
-<main>
-{body}
-</main>
-<footer>Written by `gristmill quarantine show`; this file needs no network.</footer>
-</body>
-</html>
-"""
+{_tiles(page)}"""
+    title = f"{state.status}: batch {state.batch} of {state.workload}"
+    footer = "Written by `gristmill quarantine show`; this file needs no network."
+    return document(title, "quarantine", header, body, footer, tone=_TONES.get(state.status, "hold"), style=_STYLE)
 
 
 def _lead(state: BatchState) -> str:

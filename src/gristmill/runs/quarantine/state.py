@@ -1,6 +1,7 @@
 """Where each landed batch stands: what the last turn made of it, and what was decided or went wrong since."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +72,11 @@ class States:
     def waiting(self) -> list[BatchState]:
         """The batches that want to be looked at, or that the next turn will look at; the newest first."""
         chosen = [batch for batch in self.landing.batches if self._waits(batch)]
-        return [self.of(batch) for batch in sorted(chosen, key=lambda batch: self._landed.get(batch, ""), reverse=True)]
+        return [self.of(batch) for batch in self.newest(chosen)]
+
+    def newest(self, batches: Iterable[str]) -> list[str]:
+        """These batches in the order of their landing, the newest first."""
+        return sorted(batches, key=lambda batch: self._landed.get(batch, ""), reverse=True)
 
     def of(self, batch: str) -> BatchState:
         """One batch."""

@@ -20,6 +20,8 @@ _END_64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR = struct.Struct("<4sLQL")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LONGEST_COMMENT = 2**16 - 1
+_COUNTED = 2**16
+"""Where the count begins anew in archives that should be of 64 bits and are not."""
 
 
 class DirectoryError(GristmillError):
@@ -33,7 +35,7 @@ def entry_names(path: Path) -> list[bytes]:
         DirectoryError: there is no whole directory, or it is too long.
     """
     with path.open("rb") as file:
-        directory = _directory(file, path.stat().st_size)
+        directory, n_names = _directory(file, path.stat().st_size)
     names, at = list[bytes](), 0
     while at < len(directory):
         if len(names) == MAX_ENTRIES:
@@ -44,19 +46,20 @@ def entry_names(path: Path) -> list[bytes]:
         start = at + _ENTRY.size
         names.append(directory[start : start + n_name])
         at = start + n_name + n_extra + n_comment
-    if at != len(directory):
+    if at != len(directory) or (len(names) - n_names) % _COUNTED:
         raise _damaged()
     return names
 
 
-def _directory(file: BinaryIO, size: int) -> bytes:
+def _directory(file: BinaryIO, size: int) -> tuple[bytes, int]:
+    """The directory's bytes, and how many names it claims to hold."""
     tail_at = max(0, size - _END.size - _LONGEST_COMMENT)
     file.seek(tail_at)
     tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < _END.size:
         raise _damaged()
-    n_bytes = _END.unpack_from(tail, at)[5]
+    n_names, n_bytes = _END.unpack_from(tail, at)[4:6]
     end = tail_at + at
     if at >= _LOCATOR.size and tail[at - _LOCATOR.size :].startswith(b"PK\x06\x07"):
         end -= _LOCATOR.size + _END_64.size
@@ -64,13 +67,13 @@ def _directory(file: BinaryIO, size: int) -> bytes:
         record = file.read(_END_64.size)
         if len(record) < _END_64.size or not record.startswith(b"PK\x06\x06"):
             raise _damaged()
-        n_bytes = _END_64.unpack(record)[8]
+        n_names, n_bytes = _END_64.unpack(record)[7:9]
     if n_bytes > _MAX_BYTES:
         raise DirectoryError(f"holds more than {MAX_ENTRIES:,} files, or names without end: split it")
     if n_bytes > end:
         raise _damaged()
     file.seek(end - n_bytes)
-    return file.read(n_bytes)
+    return file.read(n_bytes), n_names
 
 
 def _damaged() -> DirectoryError:

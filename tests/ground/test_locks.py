@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.runs.locks import first_free, is_owned, locked, owned
+from gristmill.ground.locks import first_free, is_owned, locked, owned
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from gristmill.runs import locks
+from gristmill.ground import locks
 with locks.{how}:
     print("held", flush=True)
     time.sleep(60)
@@ -55,7 +55,7 @@ def test_a_second_one_waits_and_says_so_once(tmp_path: Path) -> None:
 
 def test_a_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    kill(holder(f"locked(Path({str(path)!r}), lambda: None)"))
+    kill(holder(f"locked(Path({str(path)!r}))"))
     with locked(path, nobody_waits):
         pass
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextmanager
-def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+def locked(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock file, waiting for whoever has it; `on_wait` is called once if there is somebody."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
