@@ -281,7 +281,7 @@ def test_trees_come_go_and_are_listed_at_once(folder: Path) -> None:
 
     def come_and_go(worker: int) -> None:
         mine = Git(folder)
-        for turn in range(5):
+        for turn in range(10):
             path = folder / "trees" / f"{worker}-{turn}"
             mine.add_worktree(path, head)
             assert path.resolve() in mine.worktrees()
