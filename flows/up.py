@@ -27,6 +27,7 @@ from gristmill.ground.files import read_json
 from gristmill.runs.deployment import deploy_champion
 from gristmill.runs.inbox import make_inboxes
 from gristmill.runs.repository import Repository
+from gristmill.runs.requests import roll
 from gristmill.runs.schedules import WORK_POOL, deployments
 from gristmill.runs.up import Standing, standing_up
 from gristmill.runs.workspace import sweep
@@ -35,6 +36,7 @@ from gristmill.serving.command import HOST, PortInUseError, check_port, free_por
 
 _TICK_S = 0.5
 _START_LIMIT_S = 180
+_ROLL_S = 3600
 _QUICK_DEATH_S = 20
 _MOST_QUICK_DEATHS = 3
 
@@ -67,6 +69,7 @@ class House:
     services: dict[str, Child] = field(default_factory=dict)
     _contracts: dict[str, tuple[str, str]] = field(default_factory=dict)
     _given_up: set[str] = field(default_factory=set)
+    _rolled: float = -float("inf")
     _nothing_at: dict[str, str | None] = field(default_factory=dict)
     """Tips of `mill` at which a workload had nothing in production."""
     _seen: Stamp = ()
@@ -136,6 +139,7 @@ class House:
             self.watcher.start()
         self.without_fault("schedules", self._follow_schedules)
         self.keep_serving()
+        self._keep_logs()
 
     def _turn_again(self) -> None:
         for child in (self.server, self.worker):
@@ -169,6 +173,14 @@ class House:
             self._contracts[name] = contract
             self.services[name].end()
             self._serve(name, int(self.services[name].command[-1]))
+
+    def _keep_logs(self) -> None:
+        """What was written down of requests becomes Parquet, and old days go."""
+        if time.monotonic() - self._rolled < _ROLL_S:
+            return
+        self._rolled = time.monotonic()
+        for workload in self.repository.workloads():
+            self.without_fault(f"requests of {workload.name}", partial(roll, self.repository, workload))
 
     def _names(self) -> list[str]:
         """The workloads, or those that are served already while params.yaml cannot be read."""

@@ -21,13 +21,12 @@ HERE = Path(__file__).resolve().parent
 for wheel in HERE.glob("gristmill_serving-*.whl"):  # in a Bento; in the repository, the package is installed
     sys.path.insert(0, str(wheel))
 
-from gristmill.serving.app import answer, create_app, serving_root  # noqa: E402
+from gristmill.serving.app import answer, create_app, service_from_environment  # noqa: E402
 from gristmill.serving.guard import DECODED, Guard  # noqa: E402
-from gristmill.serving.live import Live  # noqa: E402
 
 TIMEOUT_S = 10
 
-live = Live(HERE, serving_root())
+service = service_from_environment(HERE)
 
 
 class PredictRequest(bentoml.IODescriptor):  # type: ignore[misc]
@@ -49,12 +48,12 @@ class PredictAnswer(bentoml.IODescriptor):  # type: ignore[misc]
 
 @bentoml.service(
     name="gristmill",
-    workers=1,
+    workers=int(os.environ.get("GRISTMILL_WORKERS", "1")),
     traffic={"timeout": TIMEOUT_S},
     http={"host": "127.0.0.1"},
     logging={"access": {"enabled": False}},
 )
-@bentoml.asgi_app(create_app(live, guarded=False), path="/")
+@bentoml.asgi_app(create_app(service, guarded=False), path="/")
 class Gristmill:
     """Predictions of the model in production."""
 
@@ -64,7 +63,7 @@ class Gristmill:
             ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
     async def __is_ready__(self) -> bool:
-        return live.current is not None
+        return service.live.current is not None
 
     # The descriptors tell Bento's client, schema and docs what goes in and out. The question itself is the body as the
     # guard decoded it, for BentoML would drop fields that it does not know; its client may send null for one left out.
@@ -73,10 +72,10 @@ class Gristmill:
         """Label and class probabilities for each item, in the order given."""
         body = ctx.request.scope[DECODED]
         response = answer(
-            live, {name: value for name, value in body.items() if value is not None or name not in fields}
+            service, {name: value for name, value in body.items() if value is not None or name not in fields}
         )
         ctx.response.status_code = response.status_code
         return response
 
 
-Gristmill.add_asgi_middleware(Guard)  # type: ignore[attr-defined]
+Gristmill.add_asgi_middleware(Guard, service=service)  # type: ignore[attr-defined]

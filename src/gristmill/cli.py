@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.ground.errors import GristmillError, mendable
-from gristmill.verbs import data, expectations, quarantine, upkeep
+from gristmill.verbs import data, expectations, quarantine, serving, upkeep
 from gristmill.verbs.terminal import ReasonOption, WorkloadArgument, open_repository, say, show
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(expectations.app, name="expectations")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(serving.app)
 app.add_typer(upkeep.app)
 
 
@@ -273,25 +274,6 @@ def resume(workload: WorkloadArgument) -> None:
     repository.check_known(workload)
     thaw(repository.mill, workload, repository.git.actor())
     say(f"automatic promotion of {workload} is on again")
-
-
-@app.command()
-def serve(
-    workload: WorkloadArgument,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="On the loopback interface; 0 takes a free one.")] = 3000,
-) -> None:
-    """Serve the version in production; a promotion or rollback is picked up without a restart."""
-    from gristmill.runs.deployment import champion_bundle
-    from gristmill.serving.command import serve_until_stopped
-
-    repository = open_repository()
-    repository.check_known(workload)
-    bundle = champion_bundle(repository, workload, say)
-    sys.exit(
-        serve_until_stopped(
-            bundle, repository.serving(workload), port, lambda address: say(f"{workload} answers at {address}")
-        )
-    )
 
 
 @app.command()

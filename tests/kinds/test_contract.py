@@ -27,7 +27,12 @@ def test_a_phase_has_what_its_protocol_asks_for(kind: str, phase: str) -> None:
     module = importlib.import_module(f"gristmill.kinds.{kind}.{phase}")
     protocol = PHASES[phase]
     for name in protocol.__annotations__:
-        assert issubclass(getattr(module, name), Settings)
+        if name == "MEDIA":
+            assert all(
+                list(inspect.signature(read).parameters) == ["content", "contract"] for read in module.MEDIA.values()
+            )
+        else:
+            assert issubclass(getattr(module, name), Settings)
     functions = {name: f for name, f in vars(protocol).items() if inspect.isfunction(f) and not name.startswith("_")}
     assert functions
     for name, function in functions.items():

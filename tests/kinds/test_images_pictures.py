@@ -12,11 +12,11 @@ from tests.landed_data import idx
 from tests.picture_files import encoded, pixels, write_folder, write_zip
 
 from gristmill.data.batches import BatchTable
+from gristmill.ground.pictures import MAX_PIXELS
 from gristmill.kinds.images.records import (
     IngestSettings,
     archive,
     count_rows,
-    decode,
     directory,
     missing_part,
     pictures,
@@ -273,9 +273,7 @@ def test_what_is_missing_of_an_archive_is_said(tmp_path: Path, names: list[str],
 
 def test_the_page_about_pictures_names_the_limits_and_classes_that_hold() -> None:
     page = " ".join((ROOT / "docs" / "images.md").read_text("utf-8").split())
-    assert (
-        f"more than {decode.MAX_PIXELS:,} pixels, or a file of more than {pictures.MAX_FILE_BYTES // 2**20} MiB" in page
-    )
+    assert f"more than {MAX_PIXELS:,} pixels, or a file of more than {pictures.MAX_FILE_BYTES // 2**20} MiB" in page
     assert f"more than {directory.MAX_ENTRIES:,} files" in page
     assert f"more than {archive.MAX_TOTAL_BYTES // 2**30} GiB or {archive.MAX_RATIO} times its size" in page
     declared = yaml.safe_load((ROOT / "params" / "fashion-mnist.yaml").read_text("utf-8"))["ingest"]["classes"]

@@ -18,9 +18,12 @@ from tests.real_servers import wait_until_ready
 from tests.toy_models import IMAGES, TABULAR, write_bento
 
 from gristmill.ground.files import write_json
+from gristmill.serving.access import Access
 from gristmill.serving.app import create_app
 from gristmill.serving.command import free_port
-from gristmill.serving.live import Live
+from gristmill.serving.service import Service
+
+OPEN = Access(None)
 
 DEPLOYMENT = {
     "workload": "toy",
@@ -35,8 +38,8 @@ DEPLOYMENT = {
 class Client:
     """Asks the application in this process; the life span of a real server is tested further down."""
 
-    def __init__(self, live: Live) -> None:
-        self._app = create_app(live)
+    def __init__(self, service: Service) -> None:
+        self._app = create_app(service)
 
     def request(self, method: str, path: str, **content: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
@@ -54,11 +57,11 @@ class Client:
 
 
 @contextmanager
-def asking(source: Path) -> Iterator[Client]:
-    live = Live(source, None)
-    live.start()
-    yield Client(live)
-    live.stop()
+def asking(source: Path, root: Path | None = None, access: Access = OPEN) -> Iterator[Client]:
+    service = Service(source, root, access)
+    service.start()
+    yield Client(service)
+    service.stop()
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def test_a_package_is_unpacked_with_what_was_deployed_and_answers(package: Path,
     assert read_json(bundle / "deployment.json") == DEPLOYMENT | {"bundle": bundle.name}
     live = Live(bundle / "src", None)
     live.start()
-    assert live.ask().answer(BLACK)["version"] == "v1.0.0"
+    assert live.ask().version == "v1.0.0"
 
 
 def test_the_pointer_names_the_bundle_and_a_service_follows_it(package: Path, tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_the_pointer_names_the_bundle_and_a_service_follows_it(package: Path, tm
     live = Live(write_bento(tmp_path / "other", IMAGES, seed=9), root)
     live.start()
     live.stop()
-    assert live.ask().answer(BLACK)["model_sha256"] == read_json(package / "package.json")["model_sha256"]
+    assert live.ask().package["model_sha256"] == read_json(package / "package.json")["model_sha256"]
 
 
 def test_the_same_deployment_is_the_same_bundle_and_another_version_another(package: Path, tmp_path: Path) -> None:

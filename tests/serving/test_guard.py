@@ -3,15 +3,26 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from gristmill.serving import guard
+from gristmill.serving.access import Access
 from gristmill.serving.guard import DECODED, MAX_BODY_BYTES, Guard
+from gristmill.serving.metrics import Metrics
+from gristmill.serving.predictor import Raw
 
 JSON = {"content-type": "application/json"}
+
+
+class Front:
+    """What the guard counts with and asks for tokens."""
+
+    def __init__(self, access: Access) -> None:
+        self.access, self.metrics = access, Metrics()
 
 
 class Behind:
@@ -28,7 +39,12 @@ class Behind:
 
 
 def ask(
-    body: bytes | list[bytes], headers: dict[str, str], method: str = "POST", never_ends: bool = False
+    body: bytes | list[bytes],
+    headers: dict[str, str],
+    method: str = "POST",
+    never_ends: bool = False,
+    path: str = "/predict",
+    front: Front | None = None,
 ) -> tuple[int, dict[str, Any], Behind, int]:
     """Status, content, what was reached, and how many chunks were read."""
     chunks = body if isinstance(body, list) else [body]
@@ -55,10 +71,12 @@ def ask(
     scope = {
         "type": "http",
         "method": method,
-        "path": "/predict",
+        "path": path,
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }
-    asyncio.run(Guard(behind)(scope, receive, send))
+    asyncio.run(Guard(behind, front or Front(Access(None)))(scope, receive, send))
+    given = {name for name, _ in sent[0]["headers"]}
+    assert {b"x-content-type-options", b"content-security-policy", b"cache-control", b"referrer-policy"} <= given
     content = json.loads(sent[1]["body"])
     return sent[0]["status"], content, behind, read
 
@@ -135,3 +153,89 @@ def test_a_body_that_does_not_end_is_not_waited_for(monkeypatch: pytest.MonkeyPa
     status, content, behind, _ = ask([b'{"rows":'], JSON, never_ends=True)
     assert (status, behind.reached) == (408, False)
     assert "did not arrive" in content["error"]
+
+
+# What is no JSON, who may ask, and what is counted
+
+
+def test_raw_bytes_go_through_as_they_are_where_a_model_is_asked_and_nowhere_else() -> None:
+    headers = {"content-type": "image/png"}
+    assert ask(b"\x89PNG", headers)[2].decoded == Raw("image/png", b"\x89PNG")
+    for path in ("/feedback", "/api/predict"):
+        status, content, behind, _ = ask(b"\x89PNG", headers, path=path)
+        assert (status, behind.reached) == (415, False)
+        assert "application/json" in content["error"]
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Front:
+    file = tmp_path / "tokens"
+    file.write_text("a-token-of-sixteen\n", "utf-8")
+    file.chmod(0o600)
+    return Front(Access(file, frozenset({"/docs"})))
+
+
+@pytest.mark.parametrize(
+    "header", [None, "Bearer wrong-wrong-wrong-wrong", "Basic a-token-of-sixteen", "a-token-of-sixteen"]
+)
+def test_without_a_token_nothing_is_read(guarded: Front, header: str | None) -> None:
+    headers = JSON | ({"authorization": header} if header else {})
+    status, content, behind, read = ask(b"{}", headers, front=guarded)
+    assert (status, behind.reached, read) == (401, False, 0)
+    assert "Bearer TOKEN" in content["error"]
+
+
+def test_with_a_token_it_goes_through_and_what_is_open_needs_none(guarded: Front) -> None:
+    assert ask(b"{}", JSON | {"authorization": "bearer  a-token-of-sixteen"}, front=guarded)[0] == 200
+    for path in ("/livez", "/readyz", "/", "/docs"):
+        assert ask(b"", {}, method="GET", path=path, front=guarded)[0] == 200
+    for path in ("/metrics", "/model", "/openapi.json", "/docs/"):
+        assert ask(b"", {}, method="GET", path=path, front=guarded)[0] == 401
+
+
+def test_a_refusal_is_one_line_in_the_log_and_holds_no_token_and_no_data(
+    guarded: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask(b"{}", JSON | {"authorization": "Bearer wrong-wrong-wrong-wrong"}, front=guarded)
+    ask(b'{"rows": ["Jane Doe"', JSON | {"authorization": "Bearer a-token-of-sixteen"}, front=guarded)
+    ask(b"", {}, method="GET", path="/model\n\x1b[2J" + "x" * 200, front=guarded)
+    lines = [record.getMessage() for record in caplog.records]
+    assert [json.loads(line)["why"] for line in lines] == ["token", "malformed", "token"]
+    assert all(line.isprintable() and len(line) < 200 for line in lines)
+    assert not any("wrong-wrong" in line or "sixteen" in line or "Jane" in line for line in lines)
+
+
+def test_what_ends_is_counted_by_route_status_and_reason(guarded: Front) -> None:
+    with_token = JSON | {"authorization": "Bearer a-token-of-sixteen"}
+    for body in (b"{}", b"{}", b"{"):
+        ask(body, with_token, front=guarded)
+    ask(b"{}", JSON, path="/anything/a/caller/sends", front=guarded)
+    text = guarded.metrics.text(0).decode()
+    assert 'gristmill_requests_total{route="/predict",status="200"} 2.0' in text
+    assert 'gristmill_requests_total{route="other",status="401"} 1.0' in text
+    assert 'gristmill_refused_total{reason="malformed"} 1.0' in text
+    assert 'gristmill_refused_total{reason="token"} 1.0' in text
+    assert "gristmill_in_flight 0.0" in text
+    counters = guarded.metrics.counters()
+    assert (counters["requests"], counters["refused"], counters["failed"]) == (3, 2, 0)
+    assert 0 < counters["p50_ms"] <= counters["p99_ms"]
+
+
+def test_more_than_can_be_answered_are_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MAX_IN_FLIGHT", 0)
+    status, content, behind, read = ask(b"{}", JSON)
+    assert (status, behind.reached, read) == (503, False, 0)
+    assert "try again" in content["error"]
+
+
+def test_a_web_socket_is_closed() -> None:
+    sent = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    asyncio.run(Guard(Behind(), Front(Access(None)))({"type": "websocket", "path": "/"}, receive, send))
+    assert sent == [{"type": "websocket.close", "code": 1000}]

@@ -61,6 +61,7 @@ def test_the_bento_holds_the_model_and_the_code_but_neither_weights_nor_who_was_
         "model/model.onnx",
         "model/contract.json",
         "model/manifest.json",
+        "model/golden.json",
     }
     assert [name for name in names if name.endswith(".whl")] != []
     assert content["bento"].startswith("toy:")

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import numpy as np
     import pyarrow as pa
     import torch
@@ -84,6 +86,9 @@ class Network(Protocol):
 class Answers(Protocol):
     """What may be asked."""
 
+    MEDIA: "Mapping[str, Callable[[bytes, dict[str, Any]], Columns]]"
+    """How a request is read that is no JSON, by content type; an error's sentence goes to the caller."""
+
     def parse(self, request: Any, contract: dict[str, Any]) -> "Columns":
         """Decoded JSON as payload columns, or an error whose sentence goes to the caller."""
 
@@ -92,6 +97,9 @@ class Answers(Protocol):
 
     def example(self, contract: dict[str, Any]) -> dict[str, Any]:
         """A request that fits the schema."""
+
+    def sample(self, contract: dict[str, Any]) -> dict[str, Any]:
+        """A request of a few items, made by chance and the same each time: it asks a model more than the example does."""
 
 
 class Checks(Protocol):

@@ -27,6 +27,7 @@ from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import read_json
 from gristmill.ground.locks import if_free
 from gristmill.ground.settings import parse_yaml
+from gristmill.registry.aliases import alias_path, read_alias
 from gristmill.registry.named import Output, in_file, landed, members, of_version, peoples, present, recorded
 from gristmill.registry.promotion import past_champions, read_production
 from gristmill.registry.versions import Version, read_versions
@@ -135,6 +136,8 @@ def kept_versions(repository: Repository, workload: str, keep: int) -> list[Vers
     production = read_production(repository.mill, workload)
     if production:
         names |= {str(production.champion.version), str(production.best.version)}
+    if shadow := read_alias(repository.mill.read(alias_path(workload, "shadow"))):
+        names.add(str(shadow.version))
     newest = sorted(versions, key=lambda version: version.numbers)[-keep:]
     return [version for version in versions if version.version in names or version in newest]
 
@@ -287,12 +290,15 @@ def _old_bundles(repository: Repository, workload: str, began: float) -> Iterato
     except (OSError, ValueError, KeyError):
         return
     last = list(dict.fromkeys(past_champions(repository.mill, workload)))[:2]
+    needed = {current, (read_json(root / "trial.json") if (root / "trial.json").exists() else {}).get("bundle")}
     for bundle in sorted((root / "bundles").glob("*")):
         try:
             version = read_json(bundle / "deployment.json")["version"]
         except (OSError, ValueError, KeyError):
             version = None
-        if bundle.name != current and version not in last and bundle.is_dir() and _is_older(bundle, began):
+        if bundle.name in needed or version in last:
+            continue
+        if bundle.is_dir() and _is_older(bundle, began):
             size = sum(file.lstat().st_size for file in bundle.rglob("*") if file.is_file())
             yield Garbage(bundle, size, workload, "bundle")
 

@@ -1,5 +1,6 @@
 """Deployment: the package of the version in production, unpacked where the service finds it, behind an atomic pointer."""
 
+import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -42,14 +43,19 @@ def _deploy(repository: Repository, workload: str, report: Callable[[str], None]
     if (present := deployed(root)) and present["version"] == version.version:
         return Path(present["path"])
     bring_version(repository, version)
+    bundle = unpacked(repository, version, deployment(repository, version, production.champion.reason), root)
+    point_at(root, bundle)
+    report(f"{workload} {version.version} is deployed")
+    return bundle
+
+
+def unpacked(repository: Repository, version: Version, about: dict[str, Any], root: Path) -> Path:
+    """The bundle of a version whose package is in the cache, with what is told about it."""
     with tempfile.TemporaryDirectory(prefix="gristmill-package-") as folder:
         package = Path(folder)
         repository.dvc.extract(str(version.package["md5"]), package)
         _check(package, version)
-        bundle = unpack_bundle(package, deployment(version, production.champion.reason), root)
-    point_at(root, bundle)
-    report(f"{workload} {version.version} is deployed")
-    return bundle
+        return unpack_bundle(package, about, root)
 
 
 def champion_bundle(repository: Repository, workload: str, report: Callable[[str], None]) -> Path:
@@ -74,8 +80,8 @@ def deployed(root: Path) -> dict[str, Any] | None:
         return None
 
 
-def deployment(version: Version, reason: str) -> dict[str, Any]:
-    """What a Bento cannot know when it is built: which version it is, and where it comes from."""
+def deployment(repository: Repository, version: Version, reason: str) -> dict[str, Any]:
+    """What a Bento cannot know when it is built: which version it is, where it comes from, and what tells of a person."""
     return {
         "workload": version.workload,
         "version": version.version,
@@ -88,7 +94,15 @@ def deployment(version: Version, reason: str) -> dict[str, Any]:
         "commit": version.code,
         "base": version.base,
         "tag": f"{version.workload}@{version.version}",
+        "personal": _personal(repository, version),
     }
+
+
+def _personal(repository: Repository, version: Version) -> list[str]:
+    """The columns that the suite of a version's own code calls personal: of them the service keeps a hash alone."""
+    suite = json.loads(repository.git.read(version.tag, f"expectations/{version.workload}.json") or b"{}")
+    columns = suite.get("meta", {}).get("columns", {})
+    return sorted(name for name, column in columns.items() if column.get("personal"))
 
 
 def _check(package: Path, version: Version) -> None:

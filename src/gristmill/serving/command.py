@@ -35,7 +35,15 @@ class PortForbiddenError(GristmillError):
         return f"this user may not listen on port {self.args[0]}. Choose one from 1024 on with --port."
 
 
-def serve_until_stopped(bundle: Path, serving_root: Path, port: int, say: Callable[[str], None]) -> int:
+def serve_until_stopped(
+    bundle: Path,
+    serving_root: Path,
+    port: int,
+    say: Callable[[str], None],
+    workers: int = 1,
+    tokens: Path | None = None,
+    opened: tuple[str, ...] = (),
+) -> int:
     """Serve a bundle until it ends or this process is told to end.
 
     Args:
@@ -43,6 +51,9 @@ def serve_until_stopped(bundle: Path, serving_root: Path, port: int, say: Callab
         serving_root: the workload's serving folder, whose pointer the service follows.
         port: of the loopback interface; 0 takes a free one.
         say: told the address.
+        workers: processes that answer.
+        tokens: the file of bearer tokens; None lets everybody ask.
+        opened: paths that need no token.
 
     Returns:
         The service's exit code; 0 when it was told to end.
@@ -51,7 +62,7 @@ def serve_until_stopped(bundle: Path, serving_root: Path, port: int, say: Callab
         PortInUseError: the port is taken.
     """
     port = port or free_port()
-    command, environment = serve_command(bundle, port), serve_environment(serving_root, port)
+    command, environment = serve_command(bundle, port), serve_environment(serving_root, port, workers, tokens, opened)
     with subprocess.Popen(command, env=environment, start_new_session=True) as process:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: process.terminate())
@@ -78,7 +89,9 @@ def serve_command(bundle: Path, port: int) -> list[str]:
     return [*dying_with_caller(), *serve]
 
 
-def serve_environment(serving_root: Path, port: int) -> dict[str, str]:
+def serve_environment(
+    serving_root: Path, port: int, workers: int = 1, tokens: Path | None = None, opened: tuple[str, ...] = ()
+) -> dict[str, str]:
     """The environment for `serve_command`: this one, and what keeps BentoML quiet, local and apart from others."""
     return {
         **os.environ,
@@ -87,6 +100,8 @@ def serve_environment(serving_root: Path, port: int) -> dict[str, str]:
         "BENTOML_DO_NOT_TRACK": "True",
         "DO_NOT_TRACK": "1",
         "GRISTMILL_SERVING": str(serving_root.resolve()),
+        "GRISTMILL_WORKERS": str(workers),
+        **({"GRISTMILL_TOKENS": str(tokens.resolve()), "GRISTMILL_OPEN": ",".join(opened)} if tokens else {}),
         "OMP_NUM_THREADS": "1",
     }
 

@@ -1,56 +1,121 @@
-"""What is refused before anyone reads it: too long, of another type, or no JSON object.
+"""What stands in front of every route: who may ask, and what is refused before anyone reads it.
 
 Neither BentoML nor uvicorn limits a body, and BentoML answers deep nesting and over-long numbers with 500 (measured).
-So this stands in front of both routes. It reads and decodes the body once, strictly, and hands it on in the scope; behind
-it, a request is a JSON object in which every number is finite.
+So this stands in front of both routes. It reads and decodes a body once, strictly, and hands it on in the scope; behind
+it, a request is a JSON object in which every number is finite, or raw bytes of a content type that a kind may read. It also
+counts and times what ends, and sends with every answer what tells a browser to trust nothing else.
 """
 
 import asyncio
-from typing import Any
+import json
+import logging
+import time
+from typing import Any, Protocol
 
 import orjson
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gristmill.serving.access import Access
+from gristmill.serving.metrics import REASONS, Metrics
+from gristmill.serving.predictor import Raw
+
 MAX_BODY_BYTES = 2 * 1024 * 1024
 BODY_TIMEOUT_S = 5.0
 """Less than the time-out of the Bento, which answers 504 where this says what was wrong."""
+MAX_IN_FLIGHT = 512
+"""Requests of one worker at once; it answers one after another, so that the last of more would wait for nothing."""
 DECODED = "gristmill.request"
 """Key of the decoded body in the ASGI scope."""
 
 _METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
+_RAW = {"application/octet-stream", "image/png"}
+_RAW_ROUTES = {"/predict"}
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cache-control", b"no-store"),
+)
+_POLICY = b"content-security-policy"
+_LONGEST_PATH = 80
+
+_logger = logging.getLogger("gristmill.serving")
+
+
+class Front(Protocol):
+    """What the guard needs of the service behind it."""
+
+    access: Access
+    metrics: Metrics
 
 
 class Guard:
     """Pure ASGI middleware: refuses with a sentence, or passes on a body that was read whole and decoded."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int = MAX_BODY_BYTES) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, service: Front, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+        self._app, self._service = app, service
         self._max_body_bytes = max_body_bytes
+        self._n_in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let pass what has no body to be read."""
-        if scope["type"] != "http" or scope["method"] not in _METHODS_WITH_BODY:
-            await self._app(scope, receive, send)
+        """Let pass what may, count it, and say why where it may not."""
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1000})
+            else:
+                await self._app(scope, receive, send)
             return
+        began, status = time.perf_counter(), 500
+        metrics = self._service.metrics
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = _with_headers(message.get("headers", ()))
+            await send(message)
+
+        self._n_in_flight += 1
+        metrics.in_flight.inc()
         try:
-            self._check_headers(dict(scope["headers"]))
-            decoded = _decode(await self._read(receive))
+            await self._pass(scope, receive, answer)
+        finally:
+            self._n_in_flight -= 1
+            metrics.in_flight.dec()
+            metrics.observe(scope["path"], status, time.perf_counter() - began)
+            if status in REASONS:
+                told = {"refused": status, "why": REASONS[status], "method": scope["method"]}
+                _logger.warning(json.dumps({**told, "path": ascii(scope["path"][:_LONGEST_PATH])[1:-1]}))
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            headers = dict(scope["headers"])
+            if not self._service.access.allows(scope["path"], headers.get(b"authorization", b"")):
+                raise _Refused(401, "a bearer token is needed: authorization: Bearer TOKEN.")
+            if scope["method"] not in _METHODS_WITH_BODY:
+                await self._app(scope, receive, send)
+                return
+            if self._n_in_flight > MAX_IN_FLIGHT:
+                raise _Refused(503, f"more than {MAX_IN_FLIGHT} requests wait already; try again in a moment.")
+            content_type = self._check_headers(scope["path"], headers)
+            decoded = _decode(await self._read(receive), content_type)
         except _Refused as refused:
             await refuse(refused.status, refused.sentence)(scope, receive, send)
             return
         scope[DECODED] = decoded
         await self._app(scope, _read_already(receive), send)
 
-    def _check_headers(self, headers: dict[bytes, bytes]) -> None:
-        content_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        if content_type != b"application/json":
+    def _check_headers(self, path: str, headers: dict[bytes, bytes]) -> str:
+        content_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower().decode("latin-1")
+        if content_type != "application/json" and not (content_type in _RAW and path in _RAW_ROUTES):
             raise _Refused(415, "the content type has to be application/json.")
         if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
             raise _Refused(415, "a compressed body is not accepted; send plain JSON.")
         length = headers.get(b"content-length")
         if length is not None and (not length.isdigit() or int(length[:20]) > self._max_body_bytes):
             raise self._too_long()
+        return content_type
 
     async def _read(self, receive: Receive) -> bytes:
         chunks: list[bytes] = []
@@ -77,12 +142,10 @@ class Guard:
 
 def refuse(status: int, sentence: str) -> Response:
     """The one form of every refusal: {"error": sentence}. What was not read of the body goes with the connection."""
-    return Response(
-        orjson.dumps({"error": sentence}),
-        status,
-        media_type="application/json",
-        headers={"connection": "close"} if status in (408, 413) else None,
-    )
+    headers = {"connection": "close"} if status in (408, 413) else {}
+    if status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return Response(orjson.dumps({"error": sentence}), status, media_type="application/json", headers=headers)
 
 
 class _Refused(Exception):  # noqa: N818 - an outcome within this module, not a fault
@@ -92,7 +155,15 @@ class _Refused(Exception):  # noqa: N818 - an outcome within this module, not a 
         self.sentence = sentence
 
 
-def _decode(body: bytes) -> dict[str, Any]:
+def _with_headers(headers: Any) -> list[tuple[bytes, bytes]]:
+    given = list(headers)
+    has_policy = any(name == _POLICY for name, _ in given)
+    return [*given, *_HEADERS] if has_policy else [*given, *_HEADERS, (_POLICY, b"default-src 'none'")]
+
+
+def _decode(body: bytes, content_type: str) -> dict[str, Any] | Raw:
+    if content_type in _RAW:
+        return Raw(content_type, body)
     try:
         decoded = orjson.loads(body)  # strict: no NaN, no infinity, at most 1024 levels deep
     except orjson.JSONDecodeError as error:

@@ -5,22 +5,28 @@ bundle, an unpacked Bento of its own with deployment.json beside it. Only its mo
 with the same contract and the same serving code; else it needs a new process, and the refusal says so.
 
     .gristmill/serving/<w>/current.json            {"bundle": "<hash>", ...}, written whole
+    .gristmill/serving/<w>/trial.json              likewise, of a version that is tried on live requests (trial.py)
     .gristmill/serving/<w>/bundles/<hash>/         bento.yaml, deployment.json
     .gristmill/serving/<w>/bundles/<hash>/src/     service.py, package.json, model/
 """
 
+import logging
 import re
 import threading
-import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import read_json
+from gristmill.serving.golden import check_golden
 from gristmill.serving.predictor import ModelError, Predictor, load_predictor
+from gristmill.serving.trial import Trial, read_trial
 
 POLL_S = 0.5
+
+_logger = logging.getLogger("gristmill.serving")
 
 
 class NotReadyError(GristmillError):
@@ -44,25 +50,33 @@ class Serving:
     deployment: dict[str, Any]
     """deployment.json: what only the one who deploys knows (version, data version, code, ...); may be empty."""
 
-    def answer(self, request: Any) -> dict[str, Any]:
-        """Answer a request; the stamp belongs to the very model that answered.
+    @property
+    def version(self) -> str | None:
+        """Its name in the registry; None for a Bento on its own."""
+        version: str | None = self.deployment.get("version")
+        return version
 
-        Raises:
-            GristmillError: the request is not one that the contract allows.
-        """
-        return {
-            "request_id": uuid.uuid4().hex,
-            "version": self.deployment.get("version"),
-            "model_sha256": self.package["model_sha256"],
-            "predictions": self.predictor.predict(request),
-        }
+    @property
+    def personal(self) -> frozenset[str] | None:
+        """Columns that tell of a person, as the workload's suite has them; None where nobody said."""
+        named = self.deployment.get("personal")
+        return None if named is None else frozenset(named)
+
+
+class State(NamedTuple):
+    """All that may answer, replaced whole."""
+
+    champion: Serving | None = None
+    previous: Serving | None = None
+    """What answered before: it is there at once when the pointer goes back to it."""
+    trial: Trial[Serving] | None = None
 
 
 def load_serving(source: Path) -> Serving:
     """Load what lies in the `src` folder of an unpacked Bento.
 
     Raises:
-        ModelError: it is incomplete, or its parts do not belong together.
+        ModelError: it is incomplete, its parts do not belong together, or it answers otherwise than when it was packaged.
     """
     predictor = load_predictor(source / "model")
     deployment = source.parent / "deployment.json"
@@ -74,32 +88,45 @@ def load_serving(source: Path) -> Serving:
     for key in ("model_sha256", "contract_sha256"):
         if package.get(key) != predictor.manifest.get(key):
             raise ModelError(source / "model", f"package.json names another {key} than manifest.json")
+    check_golden(source / "model", predictor, package.get("golden_sha256"))
     return serving
 
 
 class Live:
     """Holds what answers now, and follows the pointer in a thread of its own."""
 
-    def __init__(self, carried: Path, root: Path | None) -> None:
+    def __init__(
+        self, carried: Path, root: Path | None, on_change: Callable[[bool | None], None] = lambda _: None
+    ) -> None:
         """Load nothing yet.
 
         Args:
             carried: the `src` folder of the Bento that runs: what it serves when no pointer says otherwise.
             root: the workload's serving folder, or None where nobody deploys (a Bento on its own).
+            on_change: told True when another model was swapped in, False when one was refused, None when a trial began or
+                ended.
         """
         self._carried = carried
         self._root = root
-        self._seen: tuple[int, int] | None = None
+        self._on_change = on_change
+        self._seen: dict[str, tuple[int, int] | None] = {}
         self._stopped = threading.Event()
         self._watcher: threading.Thread | None = None
-        self._current: Serving | None = None
+        self._state = State()
         self.refusal: str | None = None
         """Why what the pointer names is not what answers."""
+        self.trial_refusal: str | None = None
+        """Why nothing is tried, though trial.json says so."""
+
+    @property
+    def state(self) -> State:
+        """What may answer now; read it once for each request."""
+        return self._state
 
     @property
     def current(self) -> Serving | None:
-        """What answers now; read it once for each request."""
-        return self._current
+        """What answers now."""
+        return self._state.champion
 
     def ask(self) -> Serving:
         """What answers now.
@@ -107,18 +134,19 @@ class Live:
         Raises:
             NotReadyError: nothing does.
         """
-        if (current := self._current) is None:
+        if (current := self._state.champion) is None:
             raise NotReadyError(self.refusal)
         return current
 
     def start(self) -> None:
         """Load what the pointer names, else what the Bento carries; then follow the pointer."""
         self.look()
-        if self._current is None:
+        if self._state.champion is None:
             try:
-                self._current = load_serving(self._carried)
+                self._state = self._state._replace(champion=load_serving(self._carried))
             except GristmillError as error:
                 self.refusal = f"{self.refusal} {error}" if self.refusal else str(error)
+        self._on_change(None)
         if self._root is not None:
             self._watcher = threading.Thread(target=self._watch, name="pointer", daemon=True)
             self._watcher.start()
@@ -130,35 +158,74 @@ class Live:
             self._watcher.join()
 
     def look(self) -> None:
-        """Follow the pointer if it was written since the last look; on any fault what answers now goes on answering."""
+        """Follow what was written since the last look; on any fault what answers now goes on answering."""
         if self._root is None:
             return
-        pointer = self._root / "current.json"
+        self._follow_pointer(self._root / "current.json")
+        self._follow_trial(self._root / "trial.json")
+
+    def _follow_pointer(self, pointer: Path) -> None:
         try:
-            stat = pointer.stat()
-        except FileNotFoundError:
-            return  # nothing was deployed, or the pointer was taken away: no reason to stop answering
-        except OSError as error:
-            self.refusal = f"current.json is not readable: {error}."
-            return
-        if (stat.st_mtime_ns, stat.st_ino) == self._seen:
-            return
-        self._seen = (stat.st_mtime_ns, stat.st_ino)
-        try:
-            self._current = self._load(pointer)
-            self.refusal = None
+            if not self._is_new(pointer) or not pointer.exists():
+                return  # nothing was deployed, or the pointer was taken away: no reason to stop answering
+            champion = self._load(pointer)
         except GristmillError as error:
-            self.refusal = str(error)
+            self._refuse(str(error))
+            return
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the new model, the old one answers
-            self.refusal = f"current.json could not be followed: {type(error).__name__}: {error}."
+            self._refuse(f"current.json could not be followed: {type(error).__name__}: {error}.")
+            return
+        self.refusal = None
+        before = self._state.champion
+        if champion is not before:
+            self._state = self._state._replace(champion=champion, previous=before)
+            _logger.info("%s answers", champion.version)
+            if before is not None:
+                self._on_change(True)
+
+    def _follow_trial(self, pointer: Path) -> None:
+        try:
+            if not self._is_new(pointer):
+                return
+            trial = read_trial(pointer, lambda bundle: self._bundle(pointer, bundle))
+            self._state, self.trial_refusal = self._state._replace(trial=trial), None
+            self._on_change(None)
+        except Exception as error:  # noqa: BLE001 - nothing that is tried may keep the champion from answering
+            self._state = self._state._replace(trial=None)
+            self.trial_refusal = str(error) if isinstance(error, GristmillError) else f"{type(error).__name__}: {error}"
+            _logger.error("nothing is tried: %s", self.trial_refusal)
+
+    def _is_new(self, pointer: Path) -> bool:
+        """Whether it was written, or taken away, since the last look."""
+        try:
+            facts = pointer.stat()
+            stamp = (facts.st_mtime_ns, facts.st_ino)
+        except FileNotFoundError:
+            stamp = None
+        if stamp == self._seen.get(pointer.name):
+            return False
+        self._seen[pointer.name] = stamp
+        return True
+
+    def _refuse(self, why: str) -> None:
+        self.refusal = why
+        _logger.error("the pointer is not followed: %s", why)
+        self._on_change(False)
 
     def _load(self, pointer: Path) -> Serving:
         bundle = read_json(pointer)["bundle"]
+        for there in (self._state.champion, self._state.previous):
+            if there is not None and there.deployment.get("bundle") == bundle:
+                return there
+        return self._bundle(pointer, bundle)
+
+    def _bundle(self, pointer: Path, bundle: Any) -> Serving:
+        """The model of a bundle, if this process may serve it."""
         if not re.fullmatch(r"[0-9a-f]{16,64}", str(bundle)):
-            raise SwapRefusedError(f"current.json names {str(bundle)[:80]!r}, which no bundle can be called.")
+            raise SwapRefusedError(f"{pointer.name} names {str(bundle)[:80]!r}, which no bundle can be called.")
         source = pointer.parent / "bundles" / bundle / "src"
         if not source.is_dir():
-            raise SwapRefusedError(f"current.json names the bundle {bundle}, which is not there. Deploy it again.")
+            raise SwapRefusedError(f"{pointer.name} names the bundle {bundle}, which is not there. Deploy it again.")
         new = load_serving(source)
         own = read_json(self._carried / "package.json")
         for key, what in (("contract_sha256", "another contract"), ("serving_sha256", "other serving code")):

@@ -7,10 +7,10 @@ One thread that does not spin: with two, on a busy machine, one answer cost twen
 import hashlib
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,21 @@ class ModelError(GristmillError):
         return f"the model in {folder.name}/ cannot be served: {problem}. Package and deploy it again."
 
 
+class Raw(NamedTuple):
+    """A request that is no JSON."""
+
+    media_type: str
+    content: bytes
+
+
+class MediaTypeError(GristmillError):
+    """A request in a form that this kind of model does not take."""
+
+    def __str__(self) -> str:
+        given, known = self.args
+        return f"the content type {given} is not taken here; send {' or '.join(['application/json', *known])}."
+
+
 @dataclass(frozen=True)
 class Predictor:
     """A loaded model; safe to ask from several threads."""
@@ -39,7 +54,11 @@ class Predictor:
     """JSON Schema of a request."""
     example: dict[str, Any]
     """A request that this model answers."""
+    sample: Callable[[dict[str, Any]], dict[str, Any]]
+    """A request of several items, made by chance; the same at each call."""
     parse: Callable[[Any, dict[str, Any]], dict[str, np.ndarray]]
+    media: Mapping[str, Callable[[bytes, dict[str, Any]], dict[str, np.ndarray]]]
+    """Likewise for requests that are no JSON, by their content type."""
     encode: Callable[[dict[str, np.ndarray], dict[str, Any]], dict[str, np.ndarray]]
     run: Callable[[dict[str, np.ndarray]], np.ndarray]
     """The model's inputs by name to its one output, [N, C] probabilities or [N] predictions."""
@@ -50,7 +69,24 @@ class Predictor:
         Raises:
             GristmillError: the request is not one that the contract allows; the sentence is meant for the caller.
         """
-        output = self.run(self.encode(self.parse(request, self.contract), self.contract))
+        return self.answer(self.columns(request))
+
+    def columns(self, request: Any) -> dict[str, np.ndarray]:
+        """What is asked, by column: of decoded JSON, or of raw bytes.
+
+        Raises:
+            MediaTypeError: raw bytes of a type that this kind does not read.
+            GristmillError: the request is not one that the contract allows; the sentence is meant for the caller.
+        """
+        if not isinstance(request, Raw):
+            return self.parse(request, self.contract)
+        if (read := self.media.get(request.media_type)) is None:
+            raise MediaTypeError(request.media_type, list(self.media))
+        return read(request.content, self.contract)
+
+    def answer(self, columns: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+        """Answer each item of columns that `columns` gave, in their order."""
+        output = self.run(self.encode(columns, self.contract))
         if self.contract["task"] == "regression":
             return [{"prediction": value} for value in output.tolist()]
         classes = self.contract["classes"]
@@ -96,7 +132,9 @@ def _load(onnx: bytes, contract: dict[str, Any], manifest: dict[str, Any]) -> Pr
         manifest=manifest,
         schema=answers.schema(contract),
         example=answers.example(contract),
+        sample=answers.sample,
         parse=answers.parse,
+        media=answers.MEDIA,
         encode=tensors.encode,
         run=_session(onnx),
     )

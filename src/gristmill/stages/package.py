@@ -4,6 +4,7 @@ PROMOTE and HOLD package the challenger, REJECT the champion: so a fix in the se
 is packaged was evaluated as it is; nothing is converted here.
 """
 
+import hashlib
 import importlib.metadata
 import json
 import shutil
@@ -18,11 +19,25 @@ from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import content_sha256, new_folder, read_json, write_json
 from gristmill.ground.settings import Settings
 from gristmill.ground.workload import Workload
+from gristmill.serving.golden import FILE as GOLDEN
+from gristmill.serving.golden import golden_batch
 from gristmill.serving.predictor import load_predictor
 from gristmill.serving.wheel import closure, code_sha256, write_wheel
 
 # What a Bento's environment is pinned to, beside BentoML itself; each is a parameter of this stage in dvc.yaml.
-_LIBRARIES = ("httptools", "numpy", "onnxruntime", "orjson", "pydantic", "pyyaml", "starlette", "uvicorn", "uvloop")
+_LIBRARIES = (
+    "httptools",
+    "numpy",
+    "onnxruntime",
+    "orjson",
+    "pillow",
+    "prometheus_client",
+    "pydantic",
+    "pyyaml",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+)
 # The ONNX file holds the weights, so model.safetensors stays here; and whose records were trained on is nobody's business.
 _MODEL_FILES = ("model.onnx", "manifest.json", "contract.json")
 _SERVICE_FILES = ("service.py", "bentofile.yaml")
@@ -60,8 +75,10 @@ def package(workload: Workload) -> None:
             nothing = {"model_sha256": None, "contract_sha256": None, "bento": None, "sentence": sentence}
             write_json(folder / "package.json", {**content, **nothing})
             return
-        manifest = load_predictor(model).manifest
+        predictor = load_predictor(model)
+        manifest, golden = predictor.manifest, golden_batch(predictor)
         content |= {"model_sha256": manifest["model_sha256"], "contract_sha256": manifest["contract_sha256"]}
+        content["golden_sha256"] = hashlib.sha256(golden).hexdigest()
         requirements = _requirements()
         identity = {**content, "manifest": manifest, "requirements": requirements, "description": settings.description}
         version = content_sha256(identity)[:16]
@@ -78,6 +95,7 @@ def package(workload: Workload) -> None:
             (context / "model").mkdir()
             for name in _MODEL_FILES:
                 shutil.copyfile(model / name, context / "model" / name)
+            (context / "model" / GOLDEN).write_bytes(golden)
             build_bento(context, workload.name, version, folder / f"{workload.name}.bento")
     print(
         f"package: {content['bento']} holds model {content['model_sha256'][:12]} and serving code {serving_sha256[:12]}"

@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import numpy as np
+
 from gristmill.kinds.images.answers.request import MAX_IMAGES
+
+_SAMPLED = 8
 
 
 def schema(contract: dict[str, Any]) -> dict[str, Any]:
@@ -37,3 +41,12 @@ def example(contract: dict[str, Any]) -> dict[str, Any]:
         return inside and not core
 
     return {"images": [[[255 if edge(y, x) else 0 for x in range(width)] for y in range(height)]]}
+
+
+def sample(contract: dict[str, Any]) -> dict[str, Any]:
+    """Images made by chance, from all black to all white: the same ones each time."""
+    height, width = contract["image"]["height"], contract["image"]["width"]
+    generator = np.random.default_rng(0)
+    brightest = np.linspace(0, 255, _SAMPLED).astype(int)
+    images = [generator.integers(0, most + 1, (height, width)).tolist() for most in brightest]
+    return {"images": images}

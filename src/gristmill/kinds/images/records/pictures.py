@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from gristmill.ground.pictures import UnreadablePictureError, grey_pixels
 from gristmill.kinds.images.records.archive import ArchiveError, EntryError, open_archive
-from gristmill.kinds.images.records.decode import UnreadablePictureError, grey_pixels
 from gristmill.kinds.images.records.labels import Label, Labels
 from gristmill.kinds.images.records.layout import Role, role_of
 from gristmill.kinds.images.records.table import Row

@@ -3,7 +3,12 @@
 It travels in the Bento, so it needs numpy and nothing else.
 """
 
-from gristmill.kinds.tabular.answers.request import MAX_ROWS, RequestError, parse
-from gristmill.kinds.tabular.answers.schema import example, schema
+from typing import Any
 
-__all__ = ["MAX_ROWS", "RequestError", "example", "parse", "schema"]
+from gristmill.kinds.tabular.answers.request import MAX_ROWS, RequestError, parse
+from gristmill.kinds.tabular.answers.schema import example, sample, schema
+
+MEDIA: dict[str, Any] = {}
+"""Rows are JSON alone."""
+
+__all__ = ["MAX_ROWS", "MEDIA", "RequestError", "example", "parse", "sample", "schema"]

@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import numpy as np
+
 from gristmill.kinds.tabular.answers.request import LARGEST, MAX_ROWS
 
+_SAMPLED = 32
+_MISSING = 0.05
 _DATE = r"^\s*\d{4}-\d{2}-\d{2}([T ]|\s*$)"
 """How every date begins; whether there is such a day, the check says."""
 
@@ -24,6 +28,25 @@ def schema(contract: dict[str, Any]) -> dict[str, Any]:
 def example(contract: dict[str, Any]) -> dict[str, Any]:
     """A request that `parse` accepts: one row of zeros, first categories and the first day of 2026."""
     return {"rows": [{column["name"]: _example(column) for column in contract["columns"]}]}
+
+
+def sample(contract: dict[str, Any]) -> dict[str, Any]:
+    """Rows made by chance, of small and large numbers, all categories and missing values: the same ones each time."""
+    generator = np.random.default_rng(0)
+    return {
+        "rows": [{column["name"]: _drawn(column, generator) for column in contract["columns"]} for _ in range(_SAMPLED)]
+    }
+
+
+def _drawn(column: dict[str, Any], generator: np.random.Generator) -> Any:
+    if generator.random() < _MISSING:
+        return None
+    if column["type"] == "categorical":
+        names = list(column["categories"])
+        return names[generator.integers(len(names))] if names else None
+    if column["type"] == "date":
+        return str(np.datetime64("2026-01-01") + generator.integers(-3650, 3650))
+    return round(float(generator.normal() * 10 ** generator.integers(0, 4)), 3)
 
 
 def _property(column: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from gristmill.ground.errors import GristmillError
 
 MAX_PIXELS = 4096 * 4096
 """Of one picture: the largest that a workload can declare. Read from its header, before anything is decoded."""
-_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _PNG_END = b"IEND\xaeB`\x82"
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16")
 
@@ -35,9 +35,9 @@ def grey_pixels(content: bytes) -> NDArray[np.uint8]:
     Raises:
         UnreadablePictureError: it is of another format, damaged, cut short, animated, too large, or not opaque.
     """
-    if not content.startswith((_PNG, _JPEG)):
+    if not content.startswith((PNG, _JPEG)):
         raise UnreadablePictureError("is no PNG or JPEG picture" if content else "is empty")
-    if content.startswith(_PNG) and _PNG_END not in content:
+    if content.startswith(PNG) and _PNG_END not in content:
         raise UnreadablePictureError("is damaged or cut short")
     try:
         with warnings.catch_warnings():

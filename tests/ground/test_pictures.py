@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.picture_files import encoded, pixels
 
-from gristmill.kinds.images.records.decode import MAX_PIXELS, UnreadablePictureError, grey_pixels
+from gristmill.ground.pictures import MAX_PIXELS, UnreadablePictureError, grey_pixels
 
 GREY = pixels(1, 5, 7)
 IMAGE = Image.fromarray(GREY)

@@ -1,0 +1,257 @@
+"""The request log of a workload: finished segments become Parquet, old days go, and single requests are found again.
+
+    .gristmill/serving/<w>/requests/<yyyy-mm-dd>/<segment>.parquet    one row for each item that was answered
+    .gristmill/serving/<w>/requests/totals.json                       of processes that have ended: answers offered to the
+                                                                      log, written, dropped, lost by a sudden end
+
+Both forms are read alike, so nobody needs to know which request lies where.
+"""
+
+import fcntl
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import Field
+
+from gristmill.ground.errors import GristmillError
+from gristmill.ground.files import new_file, read_json, write_json
+from gristmill.ground.locks import locked
+from gristmill.ground.settings import Settings
+from gristmill.ground.workload import Workload
+from gristmill.runs.repository import Repository
+from gristmill.serving.request_log import COUNTS
+
+_DAY = "????-??-??"
+_TOTALS = ("offered", "written", "dropped", "lost")
+
+
+class ServingSettings(Settings):
+    """What is kept of what was asked."""
+
+    log_days: int = Field(default=90, ge=1)
+    """Days for which requests, answers and true labels are kept."""
+
+
+class UnknownRequestError(GristmillError):
+    """A request that no log holds."""
+
+    def __str__(self) -> str:
+        request_id, workloads = self.args
+        return (
+            f"no request '{str(request_id)[:64]}' stands in the logs of {', '.join(workloads) or 'any workload'}. It was "
+            "answered elsewhere, longer ago than serving.log_days of params/<w>.yaml, or in the moment before a sudden end."
+        )
+
+
+class Asked(NamedTuple):
+    """One answer to one request."""
+
+    workload: str
+    request_id: str
+    at: str
+    """ISO 8601, UTC."""
+    version: str | None
+    model_sha256: str
+    role: str
+    """`champion` or `canary`, whose answer was given, or `shadow`, which was asked beside it."""
+    predictions: list[dict[str, Any]]
+    """One for each item."""
+    features: dict[str, list[Any]]
+    """One value for each item, by column; hashes of what tells of a person, pictures as base64."""
+    latency_ms: float
+
+
+class Label(NamedTuple):
+    """A true label that came later."""
+
+    item: int
+    label: str
+    at: str
+
+
+def answers_of(repository: Repository, workload: str, since: str = "") -> Iterator[Asked]:
+    """Every answer that is kept, in no order; those at or after `since` (ISO 8601, UTC)."""
+    folder = repository.serving(workload) / "requests"
+    for path in sorted(folder.glob(f"{_DAY}/*.parquet")):
+        if path.parent.name >= since[:10]:
+            yield from (asked for asked in _from_parquet(path, workload) if asked.at >= since)
+    for path in sorted(folder.glob("*.jsonl")):
+        yield from (asked for asked in _from_lines(path, workload)[0] if asked.at >= since)
+
+
+def find_request(repository: Repository, request_id: str) -> Asked:
+    """The answer that was given to a request of any workload.
+
+    Raises:
+        UnknownRequestError: no log holds it.
+    """
+    names = sorted(path.parent.name for path in (repository.state / "serving").glob("*/requests"))
+    for name in names:
+        for asked in answers_of(repository, name):
+            if asked.request_id == request_id and asked.role != "shadow":
+                return asked
+    raise UnknownRequestError(request_id, names)
+
+
+def labels_of(repository: Repository, workload: str) -> dict[str, list[Label]]:
+    """True labels that came, by request id."""
+    path = repository.serving(workload) / "feedback.sqlite"
+    found: dict[str, list[Label]] = {}
+    if path.exists():
+        with closing(sqlite3.connect(path)) as base:
+            for request_id, item, label, at in base.execute("SELECT request_id, item, label, at FROM feedback"):
+                found.setdefault(request_id, []).append(Label(item, label, at))
+    return found
+
+
+def roll(repository: Repository, workload: Workload, today: date | None = None) -> dict[str, int]:
+    """Turn finished segments into Parquet, and remove what is older than `serving.log_days`.
+
+    Returns:
+        The totals: answers offered to the log, written, dropped, and lost by a sudden end.
+
+    Raises:
+        SettingsError: the section `serving` does not fit.
+    """
+    root = repository.serving(workload.name)
+    folder = root / "requests"
+    oldest = (today or datetime.now(UTC).date()) - timedelta(ServingSettings.read(workload.params, "serving").log_days)
+    with locked(repository.state / "locks" / f"requests.{workload.name}.lock"):
+        for path in sorted(folder.glob("*.jsonl")):
+            if _is_finished(path):
+                _to_parquet(path, workload.name)
+        totals = _add_up(folder)
+        for day in folder.glob(_DAY):
+            if date.fromisoformat(day.name) < oldest:
+                shutil.rmtree(day)
+        _forget_labels(root / "feedback.sqlite", oldest)
+    return totals
+
+
+def _is_finished(path: Path) -> bool:
+    """Whether no process writes to it any more."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def _to_parquet(path: Path, workload: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    answers, _ = _from_lines(path, workload)
+    if answers:
+        rows = [
+            {
+                "request_id": asked.request_id,
+                "item": item,
+                "at": asked.at,
+                "version": asked.version,
+                "model_sha256": asked.model_sha256,
+                "role": asked.role,
+                "latency_ms": asked.latency_ms,
+                "prediction": prediction,
+                "features": {name: values[item] for name, values in asked.features.items()},
+            }
+            for asked in answers
+            for item, prediction in enumerate(asked.predictions)
+        ]
+        with new_file(path.parent / answers[0].at[:10] / f"{path.stem}.parquet") as temporary:
+            pq.write_table(pa.Table.from_pylist(rows), temporary, compression="zstd", write_page_checksum=True)
+    path.unlink()
+
+
+def _from_lines(path: Path, workload: str) -> tuple[list[Asked], int]:
+    """The answers of a segment, and how many lines are torn: the last, where the end was sudden or the disk full."""
+    answers, n_torn = [], 0
+    for line in path.read_bytes().splitlines():
+        try:
+            answers.append(Asked(workload=workload, **orjson.loads(line)))
+        except (orjson.JSONDecodeError, TypeError):
+            n_torn += 1
+    return answers, n_torn
+
+
+def _from_parquet(path: Path, workload: str) -> Iterator[Asked]:
+    import pyarrow.parquet as pq
+
+    together: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in pq.read_table(path, page_checksum_verification=True, partitioning=None).to_pylist():
+        together.setdefault((row["request_id"], row["role"]), []).append(row)
+    for items in together.values():
+        first = items[0]
+        features = {name: [row["features"][name] for row in items] for name in first["features"]}
+        told = {name: first[name] for name in ("request_id", "at", "version", "model_sha256", "role", "latency_ms")}
+        yield Asked(workload=workload, predictions=[row["prediction"] for row in items], features=features, **told)
+
+
+def _add_up(folder: Path) -> dict[str, int]:
+    path = folder / "totals.json"
+    totals: dict[str, int] = read_json(path) if path.exists() else dict.fromkeys(_TOTALS, 0)
+    for counts in folder.glob("*.count"):
+        if not _is_finished(counts) or counts.stat().st_size < COUNTS.size:
+            continue
+        offered, dropped, written = COUNTS.unpack(counts.read_bytes())
+        ended = {
+            "offered": offered,
+            "written": written,
+            "dropped": dropped,
+            "lost": max(0, offered - dropped - written),
+        }
+        totals = {name: totals[name] + ended[name] for name in _TOTALS}
+        write_json(path, totals)
+        counts.unlink()
+    return totals
+
+
+def _forget_labels(path: Path, oldest: date) -> None:
+    if path.exists():
+        with closing(sqlite3.connect(path)) as base, base:
+            base.execute("DELETE FROM feedback WHERE at < ?", (oldest.isoformat(),))
+
+
+class Day(NamedTuple):
+    """What one version answered on one day."""
+
+    day: str
+    version: str
+    n_answers: int
+    n_items: int
+    n_labelled: int
+    """Items whose true label came."""
+    n_right: int
+    latency_ms: float
+    """Mean."""
+
+
+def days(repository: Repository, workload: str) -> list[Day]:
+    """What was answered, by day and version, the newest first."""
+    labels = labels_of(repository, workload)
+    sums: dict[tuple[str, str], list[float]] = {}
+    for asked in answers_of(repository, workload):
+        if asked.role == "shadow":
+            continue
+        known = [one for one in labels.get(asked.request_id, ()) if one.item < len(asked.predictions)]
+        right = sum(str(asked.predictions[one.item].get("label")) == one.label for one in known)
+        row = sums.setdefault((asked.at[:10], asked.version or "-"), [0, 0, 0, 0, 0.0])
+        for place, more in enumerate((1, len(asked.predictions), len(known), right, asked.latency_ms)):
+            row[place] += more
+    return [
+        Day(*key, int(n), int(n_items), int(n_labelled), int(n_right), milliseconds / n)
+        for key, (n, n_items, n_labelled, n_right, milliseconds) in sorted(sums.items(), reverse=True)
+    ]
+
+
+def to_json(told: list[Day], totals: dict[str, int]) -> str:
+    """The days for a program."""
+    return json.dumps({"days": [day._asdict() for day in told], "totals": totals}, indent=1)
