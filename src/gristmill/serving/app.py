@@ -21,13 +21,7 @@ from starlette.routing import Route
 from gristmill.ground.errors import GristmillError
 from gristmill.serving.guard import DECODED, Guard, refuse
 from gristmill.serving.live import Live, NotReadyError
-from gristmill.serving.page import render_page
-
-_PAGE_HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
+from gristmill.serving.page import PAGE_HEADERS, render_page
 
 
 def create_app(live: Live, *, guarded: bool = True) -> Starlette:
@@ -66,7 +60,7 @@ def create_app(live: Live, *, guarded: bool = True) -> Starlette:
     async def page(request: Request) -> Response:
         example = live.current.predictor.example if live.current else None
         content = render_page(describe(live), example, str(request.base_url))
-        return HTMLResponse(content, headers=_PAGE_HEADERS)
+        return HTMLResponse(content, headers=PAGE_HEADERS)
 
     return Starlette(
         routes=[
