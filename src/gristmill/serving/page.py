@@ -29,7 +29,13 @@ PAGE_HEADERS = {
     "referrer-policy": "no-referrer",
 }
 
-_FIGURES = ("accuracy", "balanced_accuracy", "f1_macro", "mae", "rmse")
+_FIGURES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "f1_macro": "macro F1",
+    "mae": "mean absolute error",
+    "rmse": "root mean square error",
+}
 _RECORDS = {"holdout": "held out", "benchmark": "benchmark"}
 _COUNTERS = {
     "requests": "requests",
@@ -126,9 +132,9 @@ def _metrics(about: dict[str, Any]) -> str:
     for records, words in _RECORDS.items():
         figures = (about.get("metrics") or {}).get(records) or {}
         tiles += "".join(
-            f"<div><dt>{name.replace('_', ' ')}, {words}</dt>"
+            f"<div><dt>{metric}, {words}</dt>"
             f'<dd>{figures[name]:.4f}<span class="detail">{figures.get("n", 0):,} records</span></dd></div>'
-            for name in _FIGURES
+            for name, metric in _FIGURES.items()
             if name in figures
         )
     return f'<dl class="tiles">{tiles}</dl>\n' if tiles else ""

@@ -35,8 +35,9 @@ def try_it(contract: dict[str, Any], example: dict[str, Any], version: str | Non
 <p class="fine" id="waiting">The answer will stand here.</p>
 <p class="said" id="said" role="status"></p>
 <div id="answer" hidden>
-<div class="scroll"><table class="bars"><caption class="hidden">Probability of each class, highest first</caption>
-<tbody id="bars"></tbody></table></div>
+<div class="scroll">
+<table class="bars" aria-label="Probability of each class, highest first"><tbody id="bars"></tbody></table>
+</div>
 <p class="fine">By <span id="answered-by"></span>, request <code id="request-id"></code>
 <span id="other-version" hidden>This page was loaded while another version answered: <a href="">load it again</a>.</span></p>
 <form id="feedback" class="row">
@@ -64,10 +65,10 @@ aria-label="Drawing, {height} rows of {width} pixels" aria-describedby="canvas-h
 <button type="button" id="invert">Invert</button>
 <button type="button" id="clear">Clear</button>
 </div>
-<label>Pen<input id="pen-width" type="range" min="1" max="{thickest}" value="{thickness}"></label>
+<label class="slider">Pen<input id="pen-width" type="range" min="1" max="{thickest}" value="{thickness}"></label>
+<p class="tools"><button class="main" id="ask">Ask the model</button></p>
 <p class="fine" id="canvas-help">Draw in white on black, with a mouse or a finger. With keys: arrows move the pen, the space
-bar draws. The model sees these {height} × {width} pixels.</p>
-<button class="main" id="ask">Ask the model</button>"""
+bar draws. The model sees these {height} × {width} pixels.</p>"""
 
 
 def _row(contract: dict[str, Any], example: dict[str, Any]) -> str:
