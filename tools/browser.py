@@ -113,14 +113,15 @@ class Tab:
         """Press and release the left button on the middle of an element."""
         self.draw(selector, [(0.5, 0.5)])
 
-    def draw(self, selector: str, stroke: Sequence[tuple[float, float]]) -> None:
-        """Drag the mouse over an element, through points in shares of its width and height."""
+    def draw(self, selector: str, stroke: Sequence[tuple[float, float]], *, finger: bool = False) -> None:
+        """Drag the mouse, or a finger, over an element, through points in shares of its width and height."""
         left, top, width, height = self.box(selector)
+        point = self._touch if finger else self._mouse
         (x, y), *others = [(left + width * across, top + height * down) for across, down in stroke]
-        self._mouse("mousePressed", x, y)
+        point("Pressed", x, y)
         for x, y in others:
-            self._mouse("mouseMoved", x, y)
-        self._mouse("mouseReleased", x, y)
+            point("Moved", x, y)
+        point("Released", x, y)
 
     def type(self, text: str) -> None:
         """Write into what has the focus, as from a keyboard."""
@@ -155,7 +156,11 @@ class Tab:
         return {"clip": {**size, "scale": 1}}
 
     def _mouse(self, kind: str, x: float, y: float) -> None:
-        self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+        self.ask("Input.dispatchMouseEvent", type=f"mouse{kind}", x=x, y=y, button="left", buttons=1, clickCount=1)
+
+    def _touch(self, kind: str, x: float, y: float) -> None:
+        name = {"Pressed": "touchStart", "Moved": "touchMove", "Released": "touchEnd"}[kind]
+        self.ask("Input.dispatchTouchEvent", type=name, touchPoints=[] if kind == "Released" else [{"x": x, "y": y}])
 
     def _hear(self, event: dict[str, Any]) -> None:
         params = event.get("params", {})

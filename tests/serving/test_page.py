@@ -170,6 +170,15 @@ def test_a_drawing_is_answered_with_a_bar_for_each_class_highest_first(images: S
 
 
 @needs_browser
+def test_a_finger_draws_too(images: Service, tab: Tab) -> None:
+    tab.open(images.url, width=360, height=740)
+    tab.draw("#canvas", [(5 / 6, 0.1), (5 / 6, 0.9)], finger=True)
+    tab.click("#ask")
+    answered(tab)
+    assert all(row[0] == 0 and row[2] > 200 for row in asked_image(images))
+
+
+@needs_browser
 def test_who_has_no_mouse_draws_with_keys(images: Service, tab: Tab) -> None:
     tab.open(images.url)
     tab.script("document.querySelector('#canvas').focus()")
@@ -278,6 +287,22 @@ def test_a_service_that_is_gone_is_said_to_be(images: Service, tab: Tab) -> None
     tab.click("#ask")
     tab.until("document.querySelector('#problem').innerText")
     assert "The service cannot be reached" in tab.text("#problem")
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [((502, None), "The service answered 502, without a reason."), ((200, {}), "something that this page cannot read")],
+)
+def test_an_answer_that_is_none_is_said_to_be(
+    answer: tuple[int, Any], sentence: str, images: Service, tab: Tab
+) -> None:
+    images.answers["/predict"] = answer
+    tab.open(images.url)
+    tab.click("#example")
+    tab.click("#ask")
+    tab.until("document.querySelector('#problem').innerText")
+    assert sentence in tab.text("#problem")
 
 
 @needs_browser

@@ -37,8 +37,8 @@ function askForToken(again) {
 function useToken() {
   headers.authorization = `Bearer ${$("token").value}`;
   $("token-form").hidden = true;
-  retry();
   startCounting();
+  return retry();
 }
 
 // The question ----------------------------------------------------------------------------------------------------------
@@ -63,8 +63,9 @@ function board() {
 
   function stamp(x, y) {  // a disc whose rim is softened, as a scanner sees a stroke
     const radius = $("pen-width").valueAsNumber / 2;
-    for (let row = 0; row < height; row++) {
-      for (let column = 0; column < width; column++) {
+    const first = (middle) => Math.max(Math.floor(middle - radius - 1), 0);
+    for (let row = first(y); row < Math.min(y + radius + 1, height); row++) {
+      for (let column = first(x); column < Math.min(x + radius + 1, width); column++) {
         const inside = radius + 0.5 - Math.hypot(column + 0.5 - x, row + 0.5 - y);
         const i = row * width + column;
         pixels[i] = Math.max(pixels[i], 255 * Math.min(Math.max(inside, 0), 1));
@@ -117,18 +118,18 @@ function board() {
   async function upload(file) {
     const picture = new Image();
     picture.src = URL.createObjectURL(file);
+    const scaled = new OffscreenCanvas(width, height).getContext("2d");
+    scaled.imageSmoothingQuality = "high";
+    scaled.fillRect(0, 0, width, height);  // what is transparent becomes black, the ground of every drawing
     try {
       await picture.decode();
+      scaled.drawImage(picture, 0, 0, width, height);
     } catch {
       $("problem").textContent = `${file.name} is no picture that this browser can read; try a PNG or a JPEG.`;
       return;
     } finally {
       URL.revokeObjectURL(picture.src);
     }
-    const scaled = new OffscreenCanvas(width, height).getContext("2d");
-    scaled.imageSmoothingQuality = "high";
-    scaled.fillRect(0, 0, width, height);  // what is transparent becomes black, the ground of every drawing
-    scaled.drawImage(picture, 0, 0, width, height);
     const { data } = scaled.getImageData(0, 0, width, height);
     take(pixels.map((_, i) => 0.299 * data[4 * i] + 0.587 * data[4 * i + 1] + 0.114 * data[4 * i + 2]));
     $("problem").textContent = "";
@@ -213,17 +214,11 @@ function showAnswer({ request_id, version, predictions: [{ label, probabilities,
   $("noted").textContent = "";
 }
 
-let asking = false;
 async function ask(question) {
-  if (asking) return;
   $("problem").textContent = question.missing() ?? "";
   if ($("problem").textContent) return;
-  asking = true;
-  $("ask").ariaDisabled = "true";
   const { status, content, error } = await send("predict", question.request());
-  $("ask").ariaDisabled = "false";
   $("waiting").hidden = true;
-  asking = false;
   if (error) {
     $("answer").hidden = true;
     $("said").textContent = "";
@@ -275,12 +270,26 @@ async function count() {
   }
 }
 
+let busy = false;
+async function onSubmit(event, act) {
+  event.preventDefault();
+  if (busy) return;  // a second click while the first is on its way
+  busy = true;
+  $("ask").ariaDisabled = "true";
+  try {
+    await act();
+  } catch {
+    $("problem").textContent = "The service answered something that this page cannot read. Load the page again.";
+  } finally {
+    busy = false;
+    $("ask").ariaDisabled = "false";
+  }
+}
+
 if (model) {
   const question = model.image ? board() : row();
-  const submitted = { "question": () => ask(question), "feedback": giveFeedback, "token-form": useToken };
-  for (const [form, act] of Object.entries(submitted)) {
-    $(form).addEventListener("submit", (event) => { event.preventDefault(); act(); });
-  }
+  const acts = { "question": () => ask(question), "feedback": giveFeedback, "token-form": useToken };
+  for (const [form, act] of Object.entries(acts)) $(form).addEventListener("submit", (event) => onSubmit(event, act));
   $("clear").addEventListener("click", question.clear);
   $("example").addEventListener("click", question.example);
 }
