@@ -28,6 +28,9 @@ DEPLOYMENT = {
     "data_version": "d4",
     "commit": "c0ffee",
     "verdict": "PROMOTE",
+    "sentence": "Surely better than v1.1.0.",
+    "reason": "new data",
+    "since": "2026-01-31 12:00 UTC",
     "metrics": {"holdout": {"accuracy": 0.9, "n": 1234}, "benchmark": {"n": 0}},
 }
 
@@ -190,8 +193,11 @@ def test_the_page_says_how_to_ask_and_fetches_nothing_from_anywhere(images: Clie
     assert "default-src 'none'" in response.headers["content-security-policy"]
 
 
-def test_the_page_says_which_data_and_code_made_the_model_and_how_good_it_was(images: Client) -> None:
+def test_the_page_says_what_is_served_and_why_which_data_and_code_made_it_and_how_good_it_was(images: Client) -> None:
     page = images.get("/").text
+    assert '<span class="badge promote">PROMOTE</span><p>Surely better than v1.1.0.</p>' in page
+    assert "<dt>since</dt><dd>2026-01-31 12:00 UTC</dd>" in page
+    assert "<dt>because</dt><dd>new data</dd>" in page
     assert "<dt>data version</dt><dd><code>d4</code></dd>" in page
     assert "<dt>code</dt><dd><code>c0ffee</code></dd>" in page
     assert '<dt>accuracy, held out</dt><dd>0.9000<span class="detail">1,234 records</span></dd>' in page

@@ -306,6 +306,15 @@ def test_an_answer_that_is_none_is_said_to_be(
 
 
 @needs_browser
+def test_two_clicks_ask_once(images: Service, tab: Tab) -> None:
+    tab.open(images.url)
+    tab.click("#example")
+    tab.script("document.querySelector('#ask').click(), document.querySelector('#ask').click()")
+    answered(tab)
+    assert tab.requests.count(f"{images.url}predict") == 1
+
+
+@needs_browser
 def test_a_token_is_asked_for_when_the_service_wants_one_and_kept_nowhere(images: Service, tab: Tab) -> None:
     images.token = "open-sesame"  # noqa: S105 - of this test's service
     tab.open(images.url)
@@ -314,6 +323,10 @@ def test_a_token_is_asked_for_when_the_service_wants_one_and_kept_nowhere(images
     tab.click("#ask")
     tab.until("!document.querySelector('#token-form').hidden")
     assert "only those who send its token" in tab.text("#problem")
+    tab.type("sesame")
+    tab.press("Enter")
+    tab.until("document.querySelector('#token-form').checkVisibility()")
+    tab.script("document.querySelector('#token').select()")
     tab.type("open-sesame")
     tab.press("Enter")
     answered(tab)
