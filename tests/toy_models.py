@@ -36,13 +36,15 @@ TABULAR: dict[str, Any] = {
         {"name": "categorical", "dtype": "int64", "shape": ["N", 1]},
     ],
 }
+REGRESSION = TABULAR | {"task": "regression", "classes": []}
 SERVICES = Path(__file__).resolve().parent.parent / "services"
 
 
 def weights(contract: dict[str, Any], seed: int) -> np.ndarray:
     """What a toy model multiplies its flattened inputs with."""
     n_inputs = sum(int(np.prod(entry["shape"][1:])) for entry in contract["inputs"])
-    return np.random.default_rng(seed).normal(scale=0.01, size=(n_inputs, len(contract["classes"]))).astype(np.float32)
+    n_outputs = len(contract["classes"]) or 1
+    return np.random.default_rng(seed).normal(scale=0.01, size=(n_inputs, n_outputs)).astype(np.float32)
 
 
 def write_model(
@@ -69,13 +71,18 @@ def write_model(
     nodes += [
         helper.make_node("Concat", flat, ["x"], axis=1),
         helper.make_node("MatMul", ["x", "w"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
+    if contract["task"] == "regression":
+        nodes.append(helper.make_node("Reshape", ["logits", "flat"], ["predictions"]))
+        output = helper.make_tensor_value_info("predictions", TensorProto.FLOAT, ["N"])
+    else:
+        nodes.append(helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1))
+        output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(contract["classes"])])
     inputs = [helper.make_tensor_value_info(e["name"], types[e["dtype"]], e["shape"]) for e in contract["inputs"]]
-    output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(contract["classes"])])
     constants = [
         helper.make_tensor("w", TensorProto.FLOAT, w.shape, w.tobytes(), raw=True),
         helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0]),
+        helper.make_tensor("flat", TensorProto.INT64, [1], [-1]),
     ]
     graph = helper.make_graph(nodes, "toy", inputs, [output], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

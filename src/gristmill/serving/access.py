@@ -16,8 +16,6 @@ from gristmill.ground.errors import GristmillError
 
 ALWAYS_OPEN = frozenset({"/livez", "/readyz", "/healthz"})
 """Whoever watches a service has no token."""
-PAGE = "/"
-"""Shows nothing to who has no token but the field to type one."""
 _LOOK_S = 1.0
 _SHORTEST = 16
 
@@ -46,7 +44,7 @@ class Access:
             TokenFileError: it is not there, others can read it, or it holds no token.
         """
         self._file = file
-        self._open = ALWAYS_OPEN | opened | {PAGE}
+        self._open = ALWAYS_OPEN | opened
         self._stamp: tuple[int, int] | None = None
         self._looked = time.monotonic()
         self._hashes: list[bytes] = []

@@ -27,12 +27,12 @@ from gristmill.serving.guard import DECODED, Guard, refuse
 from gristmill.serving.ids import UnknownIdError
 from gristmill.serving.live import NotReadyError
 from gristmill.serving.openapi import openapi
-from gristmill.serving.page import render_page
+from gristmill.serving.page import PAGE_HEADERS, render_page
 from gristmill.serving.predictor import MediaTypeError
 from gristmill.serving.service import Service
 
 PREDICT = "/predict"
-_PAGE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
+_DOCS_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
 def create_app(service: Service, *, guarded: bool = True) -> ASGIApp:
@@ -123,7 +123,7 @@ class _Lean(Starlette):
         return _json(self._described(request))
 
     async def _docs(self, request: Request) -> Response:
-        return HTMLResponse(render_docs(self._described(request)), headers=_PAGE_HEADERS)
+        return HTMLResponse(render_docs(self._described(request)), headers=_DOCS_HEADERS)
 
     def _described(self, request: Request) -> dict[str, Any]:
         return openapi(self._service.live.ask(), self._service.access.is_guarded, str(request.base_url))
@@ -147,7 +147,7 @@ class _Lean(Starlette):
         current = self._service.live.current
         example = current.predictor.example if current else None
         content = render_page(self._service.describe(), example, str(request.base_url))
-        return HTMLResponse(content, headers=_PAGE_HEADERS)
+        return HTMLResponse(content, headers=PAGE_HEADERS)
 
 
 def _status(error: GristmillError) -> int:

@@ -36,8 +36,8 @@ _HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
     (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'"),
 )
-_POLICY = b"content-security-policy"
 _LONGEST_PATH = 80
 
 _logger = logging.getLogger("gristmill.serving")
@@ -157,8 +157,8 @@ class _Refused(Exception):  # noqa: N818 - an outcome within this module, not a 
 
 def _with_headers(headers: Any) -> list[tuple[bytes, bytes]]:
     given = list(headers)
-    has_policy = any(name == _POLICY for name, _ in given)
-    return [*given, *_HEADERS] if has_policy else [*given, *_HEADERS, (_POLICY, b"default-src 'none'")]
+    names = {name for name, _ in given}
+    return [*given, *(header for header in _HEADERS if header[0] not in names)]
 
 
 def _decode(body: bytes, content_type: str) -> dict[str, Any] | Raw:

@@ -15,6 +15,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,6 +71,8 @@ class State(NamedTuple):
     previous: Serving | None = None
     """What answered before: it is there at once when the pointer goes back to it."""
     trial: Trial[Serving] | None = None
+    since: str | None = None
+    """When the pointer to the champion was written, ISO 8601; None where there is none."""
 
 
 def load_serving(source: Path) -> Serving:
@@ -178,7 +181,8 @@ class Live:
         self.refusal = None
         before = self._state.champion
         if champion is not before:
-            self._state = self._state._replace(champion=champion, previous=before)
+            since = datetime.fromtimestamp(pointer.stat().st_mtime, UTC).isoformat(timespec="seconds")
+            self._state = self._state._replace(champion=champion, previous=before, since=since)
             _logger.info("%s answers", champion.version)
             if before is not None:
                 self._on_change(True)

@@ -130,6 +130,8 @@ class Service:
             manifest, contract = serving.predictor.manifest, serving.predictor.contract
             about |= {"workload": manifest.get("workload"), **serving.deployment, **serving.package}
             about |= {"contract": contract, "manifest": manifest}
+            if state.since is not None:
+                about["since"] = state.since
         trial = state.trial
         about["trial"] = trial and {"version": trial.model.version, "mode": trial.mode, "share": trial.share}
         about["trial_refused"], about["log_fault"] = self.live.trial_refusal, self.log.fault
