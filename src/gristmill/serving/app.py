@@ -169,7 +169,8 @@ async def _not_ready(_: Request, error: Exception) -> Response:
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    if status == 405:
-        return refuse(405, f"{request.url.path} does not take {request.method}; / says how to ask.")
-    return refuse(status, f"there is nothing at {request.url.path[:80]}; / says how to ask.")
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405 and error.headers:
+        sentence = f"{request.url.path} does not take {request.method}; / says how to ask."
+        return refuse(405, sentence, error.headers["Allow"])
+    return refuse(error.status_code, f"there is nothing at {request.url.path[:80]}; / says how to ask.")

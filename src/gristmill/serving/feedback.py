@@ -34,6 +34,12 @@ class ContradictionError(FeedbackError):
     status = 409
 
 
+class UnknownItemError(FeedbackError):
+    """The answer had no such item."""
+
+    status = 404
+
+
 class NoPlaceError(FeedbackError):
     """Nothing can be kept."""
 
@@ -60,18 +66,21 @@ class Feedback:
 
         Raises:
             FeedbackError: a field is missing or wrong, or it contradicts what came before.
+        UnknownItemError: the answer had no such item.
             UnknownIdError: the request id was not given out here.
         """
         if unknown := [str(field) for field in body if field not in _FIELDS]:
             raise FeedbackError(f"unknown field {unknown[0][:40]!r}; there are request_id, item and label.")
         request_id, item, label = body.get("request_id"), body.get("item", 0), body.get("label")
+        if isinstance(item, float) and item.is_integer():  # to JSON Schema 1.0 is a whole number
+            item = int(item)
         if not isinstance(request_id, str):
             raise FeedbackError("the field request_id is needed: the text that came with the answer.")
         known = self._ids.read(request_id)
-        if type(item) is not int or not 0 <= item < known.n_items:
-            raise FeedbackError(
-                f"item has to be a whole number from 0 to {known.n_items - 1}, as in the answer's list."
-            )
+        if type(item) is not int or item < 0:
+            raise FeedbackError("item has to be a whole number from 0 on: the place in the answer's list.")
+        if item >= known.n_items:
+            raise UnknownItemError(f"the answer had {known.n_items} items, and none at {item}; the first is at 0.")
         text = _label(label, contract)
         result = self._keep(request_id, item, text)
         return {"request_id": request_id, "item": item, "label": label, "result": result}

@@ -28,8 +28,9 @@ MAX_IN_FLIGHT = 512
 DECODED = "gristmill.request"
 """Key of the decoded body in the ASGI scope."""
 
-_METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
 _RAW = {"application/octet-stream", "image/png"}
+_ROUTES = {"/predict", "/api/predict", "/feedback"}
+"""That take a body; elsewhere none is read."""
 _RAW_ROUTES = {"/predict"}
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -93,7 +94,7 @@ class Guard:
             headers = dict(scope["headers"])
             if not self._service.access.allows(scope["path"], headers.get(b"authorization", b"")):
                 raise _Refused(401, "a bearer token is needed: authorization: Bearer TOKEN.")
-            if scope["method"] not in _METHODS_WITH_BODY:
+            if scope["method"] != "POST" or scope["path"] not in _ROUTES:
                 await self._app(scope, receive, send)
                 return
             if self._n_in_flight > MAX_IN_FLIGHT:
@@ -140,9 +141,14 @@ class Guard:
         return _Refused(413, f"the body is longer than {self._max_body_bytes} bytes; send fewer items at once.")
 
 
-def refuse(status: int, sentence: str) -> Response:
-    """The one form of every refusal: {"error": sentence}. What was not read of the body goes with the connection."""
+def refuse(status: int, sentence: str, allow: str | None = None) -> Response:
+    """The one form of every refusal: {"error": sentence}. What was not read of the body goes with the connection.
+
+    `allow` names the methods that a path takes instead.
+    """
     headers = {"connection": "close"} if status in (408, 413) else {}
+    if allow is not None:
+        headers["allow"] = allow
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     return Response(orjson.dumps({"error": sentence}), status, media_type="application/json", headers=headers)

@@ -15,7 +15,7 @@ _ERROR = {
 _REFUSALS = {
     "400": "The request is not one that this model can answer.",
     "401": "No bearer token, or a wrong one.",
-    "404": "The request id was not given out here.",
+    "404": "The request id was not given out here, or its answer had no such item.",
     "405": "This path does not take this method.",
     "408": "The body did not arrive in time.",
     "409": "Another label was given before.",
