@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Metrics:
         """Begin at zero; once in each process."""
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+        _forget_dead_workers()
         self._registry = CollectorRegistry()
         self.began = time.time()
 
@@ -133,6 +135,21 @@ class Metrics:
         merged = CollectorRegistry()
         MultiProcessCollector(merged)  # type: ignore[no-untyped-call]
         return merged
+
+
+def _forget_dead_workers() -> None:
+    """Take away what workers said of their present state that have none: a killed one cannot do so itself."""
+    if (folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR")) is None:
+        return
+    from prometheus_client.multiprocess import mark_process_dead
+
+    for pid in {int(path.stem.rpartition("_")[2]) for path in Path(folder).glob("gauge_live*_*.db")}:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
+        except PermissionError:
+            continue  # another user's: it lives
 
 
 def _sum(samples: Iterable["Sample"]) -> int:
