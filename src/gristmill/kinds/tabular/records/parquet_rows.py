@@ -137,9 +137,20 @@ def _batches(file: pq.ParquetFile | None, group: int, columns: list[str]) -> Ite
     if file is None:
         return
     try:
-        yield from file.iter_batches(_CHUNK_ROWS, row_groups=[group], columns=columns)
+        for batch in file.iter_batches(_CHUNK_ROWS, row_groups=[group], columns=columns):
+            if any(map(_points_beyond, batch.columns)):
+                return
+            yield batch
     except _UNREADABLE:
         return
+
+
+def _points_beyond(values: pa.Array) -> bool:
+    """Whether codes name words that the dictionary lacks: a flipped bit where pages have no checksum, unseen by Arrow."""
+    if not pt.is_dictionary(values.type):
+        return False
+    ends = pc.min_max(values.indices).as_py()
+    return ends["max"] is not None and not 0 <= ends["min"] <= ends["max"] < len(values.dictionary)
 
 
 class _TextBudget:
