@@ -105,7 +105,7 @@ def _columns(path: Path, settings: IngestSettings) -> tuple[dict[str, pa.DataTyp
     problems = column_problems(names, settings, "holds another table: it has none of the columns")
     fitting: dict[str, pa.DataType] = {}
     n_of = Counter(names)
-    for name in settings.expected:
+    for name in settings.used:
         if n_of[name] == 1:
             kind = schema.field(name).type
             if misfits := [declared for declared in settings.kinds(name) if not _FITS[declared](_value_type(kind))]:
@@ -187,6 +187,7 @@ class ParquetRows(Rows):
             texts, unfit = _texts(values.dictionary)
             n_bytes = pc.sum(pc.binary_length(texts).take(codes)).as_py() or 0
             if not self._budget.allows(n_bytes):
+                self.broken.update(range(self.n_rows))
                 return pa.nulls(self.n_rows, pa.string())
             texts, unfit = texts.take(codes), pc.fill_null(unfit.take(codes), False)
         else:
