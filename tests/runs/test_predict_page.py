@@ -1,4 +1,4 @@
-"""docs/predict.md, typed: a file and a notebook."""
+"""docs/predict.md, typed: a file, a notebook, and the trace of an answer."""
 
 import re
 
@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 from tests.applications import applications, write_applications
 from tests.conftest import ROOT
 from tests.pages import type_in
+from tests.served_answers import answered
 
 from gristmill.runs.repository import Repository
 
@@ -19,7 +20,8 @@ def blocks(language: str) -> list[str]:
 def test_what_the_page_says_is_what_happens(turned: Repository) -> None:
     rows = [{name: row[name] for name in row if name != "Class"} for row in applications(30, 5)]
     write_applications(turned.root / "applicants.csv", rows)
-    predict, metadata = blocks("sh")
+    request_id = answered(turned)["request_id"]
+    predict, metadata, trace = blocks("sh")
     assert "30 records answered" in type_in(turned.root, predict)
     assert "b'version': b'v1.0.0'" in type_in(turned.root, metadata)
     (turned.root / "cell.py").write_text(
@@ -27,6 +29,7 @@ def test_what_the_page_says_is_what_happens(turned: Repository) -> None:
     )
     told = type_in(turned.root, "python cell.py")
     assert told == f"{told.splitlines()[0]}\n30 True\n" and told.startswith("<credit-risk@v1.0.0: tabular")
+    assert "PROMOTE" in type_in(turned.root, re.sub(r"[0-9a-f]{32}", request_id, trace))
 
 
 def test_the_columns_of_the_page_are_those_of_the_file(turned: Repository) -> None:

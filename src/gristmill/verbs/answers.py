@@ -1,5 +1,6 @@
-"""Answers: scoring whole files."""
+"""Answers: scoring whole files, and what an answer that was given rests on."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,24 @@ def predict(
     say(f"{workload} {loaded.version.version}: {predicted.n_answered:,} records answered{refused}: {out}")
     if not predicted.is_whole:
         raise typer.Exit(NOT_ALL_ANSWERED)
+
+
+@app.command()
+def trace(
+    request_id: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="As the service's answer has it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+) -> None:
+    """What an answer rests on: version, verdict, data batch by batch, code, and the commands that bring it back."""
+    from gristmill.runs.tracing.lineage import to_json
+    from gristmill.runs.tracing.lineage import trace as follow
+    from gristmill.runs.tracing.words import trace_lines
+
+    traced = follow(open_repository(), request_id)
+    if as_json:
+        say(json.dumps(to_json(traced), indent=1, ensure_ascii=False))
+        return
+    for line in trace_lines(traced):
+        say(line)
 
 
 @contextmanager
