@@ -23,7 +23,7 @@ from gristmill.kinds.images.records import IngestSettings as ImageSettings
 from gristmill.registry.versions import UnknownVersionError, find_version
 from gristmill.runs.carrying import push
 from gristmill.runs.deployment import NothingToServeError, champion_bundle
-from gristmill.runs.loading import Loaded, load_version
+from gristmill.runs.loading import Loaded, OldParamsError, load_version
 from gristmill.runs.predicting import Predicted, PredictionError, count_records, parts_to_score, predict_files
 from gristmill.runs.remoting import add_remote
 from gristmill.runs.repository import Repository
@@ -137,6 +137,22 @@ def test_a_version_reads_files_as_its_own_params_say_whatever_the_tree_says_toda
     assert load_version(turned, W).settings == before
 
 
+def test_a_version_whose_params_todays_code_cannot_read_says_how_to_ask_it(turned: Repository) -> None:
+    first = find_version(turned.git, W, "v1.0.0")
+    params = turned.workload(W).params.read_text("utf-8").replace("ingest:\n", "ingest:\n  dialect: excel\n")
+    tree = turned.git.tree_with(first.tag, {f"params/{W}.yaml": params.encode()})
+    commit = turned.git.commit(tree, [], "an old state of the code")
+    old = replace(first, version="v0.9.0", tagged="")
+    tag = turned.git.tag_object(commit, f"{W}@v0.9.0", old.to_message(), "1700000000 +0000")
+    turned.git.move([(old.tag, tag, "0" * 40)])
+    with pytest.raises(OldParamsError) as refused:
+        load_version(turned, W, "v0.9.0")
+    assert "ingest.dialect is not a parameter of this section" in str(refused.value)
+    command = str(refused.value).split("`")[1]
+    assert command == "git worktree add ../credit-risk@v0.9.0 credit-risk@v0.9.0"
+    git(turned.root, *command.split()[1:])
+
+
 @pytest.mark.parametrize(
     ("files", "out", "sentence"),
     [
@@ -145,6 +161,7 @@ def test_a_version_reads_files_as_its_own_params_say_whatever_the_tree_says_toda
         (["a.parquet"], "a.parquet", "is one of the files to be scored"),
         (["new.csv"], "folder.parquet", "is a folder"),
         (["empty"], "out.parquet", "holds no files"),
+        (["new.csv", "new.csv"], "out.parquet", "is named twice"),
     ],
 )
 def test_files_that_cannot_be_scored_are_named(tmp_path: Path, files: list[str], out: str, sentence: str) -> None:

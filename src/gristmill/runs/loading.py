@@ -28,6 +28,21 @@ _PLACE = re.compile(r"^(\w+)\[(\d+)\]")
 """Which item of a request a refusal is about."""
 
 
+class OldParamsError(GristmillError):
+    """The params of a version's own commit are not such as today's code reads."""
+
+    def __init__(self, version: Version, problems: str) -> None:
+        super().__init__(version, problems)
+
+    def __str__(self) -> str:
+        version, problems = self.args
+        name = f"{version.workload}@{version.version}"
+        return (
+            f"how {name} reads its files is not known to today's code ({problems}). Ask it by its own: "
+            f"`git worktree add ../{name} {name}`, and there again."
+        )
+
+
 class UnfitFrameError(GristmillError):
     """A frame or an array that the service would refuse; its text is the service's own, with the row of the whole."""
 
@@ -52,7 +67,7 @@ def load_version(repository: Repository, workload: str, version: str | None = No
         UnknownWorkloadError, UnknownVersionError, NothingToServeError: there is none.
         CacheMissError: neither the cache nor a remote has it.
         ModelError: it is damaged.
-        SettingsError: the version's params cannot be read by today's code.
+        OldParamsError: its params cannot be read by today's code.
     """
     repository.check_known(workload)
     if version is None:
@@ -80,10 +95,11 @@ def load_version(repository: Repository, workload: str, version: str | None = No
 def _settings(repository: Repository, version: Version, kind: str) -> Settings:
     records: Records = importlib.import_module(f"gristmill.kinds.{kind}.records")
     path = Path("params", f"{version.workload}.yaml")
-    content = repository.git.read(version.tag, str(path))
-    if content is None:
-        raise SettingsError(path, [f"the commit of {version.version} does not hold it"])
-    return records.IngestSettings.parse(path, "ingest", yaml_mapping(path, content).get("ingest") or {})
+    content = repository.git.read(version.tag, str(path)) or b""
+    try:
+        return records.IngestSettings.parse(path, "ingest", yaml_mapping(path, content).get("ingest") or {})
+    except SettingsError as error:
+        raise OldParamsError(version, "; ".join(error.problems)) from error
 
 
 class Model:

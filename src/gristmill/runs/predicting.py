@@ -68,7 +68,10 @@ def parts_to_score(files: Sequence[Path], out: Path) -> dict[str, Path]:
         if not path.exists():
             raise PredictionError(f"{path} does not exist. Nothing was written.")
         below = {str(path / name): file for name, file in files_below(path).items()} if path.is_dir() else {}
-        parts |= below or {str(path): path}
+        found = below or {str(path): path}
+        if both := next(iter(parts.keys() & found.keys()), None):
+            raise PredictionError(f"{both} is named twice. Name it once; nothing was written.")
+        parts |= found
     if strange := next((name for name, path in parts.items() if not path.is_file()), None):
         raise PredictionError(f"{strange} holds no files, or is none (a pipe, a device). Nothing was written.")
     if out.is_dir() or out.resolve() in {path.resolve() for path in parts.values()}:
