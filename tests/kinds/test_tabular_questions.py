@@ -14,7 +14,7 @@ import pytest
 from gristmill.kinds.tabular.answers import MAX_ROWS, RequestError, parse
 from gristmill.kinds.tabular.questions import read, requests
 from gristmill.kinds.tabular.questions.frames import NoFrameError
-from gristmill.kinds.tabular.records import IngestSettings
+from gristmill.kinds.tabular.records import IngestSettings, parquet_rows
 from gristmill.kinds.tabular.records import read as read_landed
 from gristmill.kinds.tabular.records.dialect import CHUNK_ROWS
 from gristmill.kinds.tabular.tensors import columns
@@ -130,6 +130,15 @@ def test_rows_that_a_damaged_file_loses_are_there_and_refused(tmp_path: Path) ->
     told = rows["problem"].to_pylist()
     assert len(told) == 60_000 and "cannot be read" in told[-1]
     assert "is damaged" in problems[0]
+
+
+def test_rows_whose_text_is_not_read_to_the_end_are_refused_and_not_asked_with_nulls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_rows, "_PLAUSIBLE_TEXT_BYTES", 1_000_000)
+    rows, problems = asked(written(tmp_path, "parquet", [{**ROWS[0], "home": "x" * 10_000}] * 20_000))
+    assert "its text is not read to the end" in problems[0]
+    assert rows["problem"].null_count == 0 and "cannot be read" in rows["problem"].to_pylist()[-1]
 
 
 def test_a_file_that_is_another_table_says_so_in_every_row(tmp_path: Path) -> None:
