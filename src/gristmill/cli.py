@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.ground.errors import GristmillError, mendable
-from gristmill.verbs import data, expectations, quarantine, serving, upkeep
+from gristmill.verbs import answers, data, expectations, quarantine, serving, upkeep
 from gristmill.verbs.terminal import ReasonOption, WorkloadArgument, open_repository, say, show
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ app.add_typer(expectations.app, name="expectations")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(serving.app)
 app.add_typer(upkeep.app)
+app.add_typer(answers.app)
 
 
 @app.command()

@@ -384,6 +384,9 @@ def test_a_stage_loads_no_module_of_ours_that_its_deps_do_not_hold(stage: str, w
     done = subprocess.run(command, cwd=settled, env=environment, capture_output=True, text=True, check=True)
     loaded = [Path(file).relative_to(settled) for file in json.loads(done.stdout.splitlines()[-1])]
     deps = [Path(dep) for dep in stage_definition(stage, find_workload(settled, workload)).deps]
+    deps.append(
+        Path("src/gristmill/__init__.py")
+    )  # the way to `gristmill.load`, which no stage takes (tests/test_house.py)
     uncovered = [file for file in loaded if not any(dep == file or dep in file.parents for dep in deps)]
     assert Path("src/gristmill/stages") / f"{stage}.py" in loaded
     assert all(len(ast.parse((settled / file).read_text()).body) == 1 for file in uncovered), uncovered

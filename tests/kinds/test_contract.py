@@ -18,6 +18,7 @@ PHASES: dict[str, Any] = {
     "network": contract.Network,
     "answers": contract.Answers,
     "checks": contract.Checks,
+    "questions": contract.Questions,
 }
 
 

@@ -380,6 +380,16 @@ def test_whatever_is_flipped_in_a_parquet_file_no_row_is_lost_or_made_and_nothin
         read_files(tmp_path, settings, x_parquet=bytes(damaged))
 
 
+def test_codes_that_name_no_word_lose_their_rows_and_raise_nothing(tmp_path: Path) -> None:
+    columns = {"amount": [1.0] * 96, "purpose": ["car", "house", "boat"] * 32, "class": ["Good"] * 96}
+    content = parquet(columns, compression="NONE")
+    chunk = pq.read_metadata(io.BytesIO(content)).row_group(0).column(1)
+    last = chunk.dictionary_page_offset + chunk.total_compressed_size - 1
+    damaged = content[:last] + b"\xff" + content[last + 1 :]  # two bits a code, and there is no word 3
+    table = read_files(tmp_path, x_parquet=damaged)
+    assert table.problems == ["x.parquet is damaged: between row 1 and row 96 it cannot be read"]
+
+
 def test_the_page_on_tables_says_what_holds() -> None:
     page = " ".join((ROOT / "docs" / "tables.md").read_text("utf-8").split())
     assert f"within {MOST_CHARACTERS:,} characters" in page

@@ -1,14 +1,16 @@
-"""What every kind gives: five phases, each a package that is loaded by name.
+"""What every kind gives: six phases, each a package that is loaded by name.
 
-    records   bytes as landed -> a table of rows            (ingest)
-    tensors   rows -> the model's inputs and targets        (prepare, evaluate, package)
-    network   inputs -> what is learnt                      (train)
-    answers   a request -> rows to be answered              (the service)
-    checks    rows and inputs -> what can be compared       (what looks at a batch when it lands; no stage)
+    records    bytes as landed -> a table of rows           (ingest)
+    tensors    rows -> the model's inputs and targets       (prepare, evaluate, package)
+    network    inputs -> what is learnt                     (train)
+    answers    a request -> rows to be answered             (the service)
+    checks     rows and inputs -> what can be compared      (what looks at a batch when it lands; no stage)
+    questions  files and frames -> rows to be answered      (`gristmill predict`, `gristmill.load`; no stage)
 
 A stage that needs a phase imports `gristmill.kinds.<kind>.<phase>`, so a new kind changes no stage.
 """
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -117,3 +119,18 @@ class Checks(Protocol):
 
     def linear(self, inputs: "Columns", contract: dict[str, Any]) -> "np.ndarray[Any, Any]":
         """The inputs as numbers that a linear model can learn from, none missing, float32 [N, F]."""
+
+
+class Questions(Protocol):
+    """How files and frames become rows to be answered: without targets, and none that the service would refuse."""
+
+    def read(
+        self, parts: Mapping[str, Path], settings: Any, contract: dict[str, Any], problems: list[str], notes: list[str]
+    ) -> "Iterator[pa.Table]":
+        """Rows of files by name, in order, some at a time: `record_id`, the payload, and `problem` (null: to be answered).
+
+        Never raises on data: `problems` is told what is wrong with files as a whole.
+        """
+
+    def requests(self, given: Any, settings: Any, contract: dict[str, Any]) -> "Iterator[tuple[int, dict[str, Any]]]":
+        """A frame or an array as requests to the service, each with the position of its first item."""

@@ -12,7 +12,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,11 +43,24 @@ class UnknownRequestError(GristmillError):
     """A request that no log holds."""
 
     def __str__(self) -> str:
-        request_id, workloads = self.args
-        return (
-            f"no request '{str(request_id)[:64]}' stands in the logs of {', '.join(workloads) or 'any workload'}. It was "
-            "answered elsewhere, longer ago than serving.log_days of params/<w>.yaml, or in the moment before a sudden end."
+        request_id, n_logs = self.args
+        looked = (
+            f"none of the {n_logs:,} logs under .gristmill/serving/ holds it"
+            if n_logs
+            else "there is no log of requests under .gristmill/serving/"
         )
+        return (
+            f"no answered request is called '{str(request_id)[:64]}': {looked}. Take `request_id` from the answer, and ask "
+            "in the repository that served it; what is older than serving.log_days of params/<w>.yaml is gone."
+        )
+
+
+class FeedbackError(GristmillError):
+    """True labels that cannot be read."""
+
+    def __str__(self) -> str:
+        path, words = self.args
+        return f"{path} cannot be read as feedback ({words}). Put back a copy of it; the service makes no second one."
 
 
 class Asked(NamedTuple):
@@ -83,31 +96,52 @@ def answers_of(repository: Repository, workload: str, since: str = "") -> Iterat
         if path.parent.name >= since[:10]:
             yield from (asked for asked in _from_parquet(path, workload) if asked.at >= since)
     for path in sorted(folder.glob("*.jsonl")):
-        yield from (asked for asked in _from_lines(path, workload)[0] if asked.at >= since)
+        yield from (asked for asked in _from_lines(path, workload) if asked.at >= since)
 
 
 def find_request(repository: Repository, request_id: str) -> Asked:
-    """The answer that was given to a request of any workload.
+    """The answer to a request of any workload; of several, the one that the caller got.
 
     Raises:
         UnknownRequestError: no log holds it.
     """
-    names = sorted(path.parent.name for path in (repository.state / "serving").glob("*/requests"))
-    for name in names:
-        for asked in answers_of(repository, name):
-            if asked.request_id == request_id and asked.role != "shadow":
-                return asked
-    raise UnknownRequestError(request_id, names)
+    root = repository.state / "serving"
+    lines, tables = sorted(root.glob("*/requests/*.jsonl")), sorted(root.glob(f"*/requests/{_DAY}/*.parquet"))
+    found = [
+        asked
+        for path in lines
+        for asked in _from_lines(path, path.parents[1].name, request_id)
+        if asked.request_id == request_id
+    ]
+    for path in tables if not found else ():
+        found += _from_parquet(path, path.parents[2].name, request_id)
+    if not found:
+        raise UnknownRequestError(request_id, len(lines) + len(tables))
+    return min(found, key=lambda asked: asked.role == "shadow")
 
 
-def labels_of(repository: Repository, workload: str) -> dict[str, list[Label]]:
-    """True labels that came, by request id."""
+def find_labels(repository: Repository, asked: Asked) -> list[Label]:
+    """The true labels of a request's items, in their order.
+
+    Raises:
+        FeedbackError: the file is none, or damaged.
+    """
+    return _labels(repository, asked.workload, asked.request_id).get(asked.request_id, [])
+
+
+def _labels(repository: Repository, workload: str, request_id: str | None = None) -> dict[str, list[Label]]:
+    """True labels by request id; of one request where it is named."""
     path = repository.serving(workload) / "feedback.sqlite"
     found: dict[str, list[Label]] = {}
-    if path.exists():
-        with closing(sqlite3.connect(path)) as base:
-            for request_id, item, label, at in base.execute("SELECT request_id, item, label, at FROM feedback"):
-                found.setdefault(request_id, []).append(Label(item, label, at))
+    if not path.is_file():
+        return found
+    query = "SELECT request_id, item, label, at FROM feedback WHERE ?1 IS NULL OR request_id = ?1 ORDER BY item"
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as base:
+            for name, item, label, at in base.execute(query, (request_id,)):
+                found.setdefault(name, []).append(Label(item, label, at))
+    except sqlite3.Error as error:
+        raise FeedbackError(path, error) from error
     return found
 
 
@@ -149,7 +183,7 @@ def _to_parquet(path: Path, workload: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    answers, _ = _from_lines(path, workload)
+    answers = _from_lines(path, workload)
     if answers:
         rows = [
             {
@@ -171,22 +205,22 @@ def _to_parquet(path: Path, workload: str) -> None:
     path.unlink()
 
 
-def _from_lines(path: Path, workload: str) -> tuple[list[Asked], int]:
-    """The answers of a segment, and how many lines are torn: the last, where the end was sudden or the disk full."""
-    answers, n_torn = [], 0
+def _from_lines(path: Path, workload: str, containing: str = "") -> list[Asked]:
+    """The answers of a segment, or its lines that hold a text; not the last one where it is torn by a sudden end."""
+    answers, needle = [], containing.encode()
     for line in path.read_bytes().splitlines():
-        try:
-            answers.append(Asked(workload=workload, **orjson.loads(line)))
-        except (orjson.JSONDecodeError, TypeError):
-            n_torn += 1
-    return answers, n_torn
+        if needle in line:
+            with suppress(orjson.JSONDecodeError, TypeError):
+                answers.append(Asked(workload=workload, **orjson.loads(line)))
+    return answers
 
 
-def _from_parquet(path: Path, workload: str) -> Iterator[Asked]:
+def _from_parquet(path: Path, workload: str, request_id: str | None = None) -> Iterator[Asked]:
     import pyarrow.parquet as pq
 
+    wanted = [("request_id", "==", request_id)] if request_id is not None else None
     together: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in pq.read_table(path, page_checksum_verification=True, partitioning=None).to_pylist():
+    for row in pq.read_table(path, filters=wanted, page_checksum_verification=True, partitioning=None).to_pylist():
         together.setdefault((row["request_id"], row["role"]), []).append(row)
     for items in together.values():
         first = items[0]
@@ -236,7 +270,7 @@ class Day(NamedTuple):
 
 def days(repository: Repository, workload: str) -> list[Day]:
     """What was answered, by day and version, the newest first."""
-    labels = labels_of(repository, workload)
+    labels = _labels(repository, workload)
     sums: dict[tuple[str, str], list[float]] = {}
     for asked in answers_of(repository, workload):
         if asked.role == "shadow":

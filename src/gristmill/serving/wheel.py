@@ -31,8 +31,9 @@ def closure(entry: Path, roots: list[str], sources: Path) -> dict[str, bytes]:
         sources: the folder that holds the package `gristmill`.
 
     Returns:
-        Path within the wheel to source, in order of path. A package that only holds a docstring travels empty, so that
-        no file outside the rooms that serve decides what the wheel is.
+        Path within the wheel to source, in order of path. A package that only holds a docstring travels empty, and so does
+        the outermost, which fetches what a Bento lacks (`gristmill.load`): no file outside the rooms that serve decides what
+        the wheel is.
 
     Raises:
         ServingCodeError: a root does not exist.
@@ -52,7 +53,7 @@ def closure(entry: Path, roots: list[str], sources: Path) -> dict[str, bytes]:
         waiting.extend(_imports(path, name))
         if "." in name:
             waiting.append(name.rpartition(".")[0])
-    modules = {str(PurePosixPath(path.relative_to(sources))): _content(path) for path in found.values()}
+    modules = {str(PurePosixPath(path.relative_to(sources))): _content(name, path) for name, path in found.items()}
     return dict(sorted(modules.items()))
 
 
@@ -94,8 +95,10 @@ def _source(name: str, sources: Path) -> Path | None:
     return None
 
 
-def _content(path: Path) -> bytes:
+def _content(name: str, path: Path) -> bytes:
     content = path.read_bytes()
+    if name == "gristmill":
+        return b""
     if path.name == "__init__.py":
         body = ast.parse(content).body
         if all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body):

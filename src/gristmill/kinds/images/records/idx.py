@@ -51,6 +51,12 @@ def read_pair(parts: Mapping[PurePosixPath, Path], problems: list[str]) -> list[
     ]
 
 
+def read_images(parts: Mapping[PurePosixPath, Path], problems: list[str]) -> list[Row]:
+    """The images of files, one file after the other; files of labels are passed over."""
+    found = [part for place, path in parts.items() if (part := _read_part(place, path, problems))]
+    return [Row(image, None, ()) for part in found if part.what == "images" for image in part.items]
+
+
 def _read_part(place: PurePosixPath, path: Path, problems: list[str]) -> _Part | None:
     what = kind_of_part(path)
     content = path.read_bytes() if what else b""  # a file of anything else may be larger than any memory

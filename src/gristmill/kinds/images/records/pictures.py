@@ -16,6 +16,7 @@ MAX_FILE_BYTES = 256 * 2**20
 """Of one file: more than the largest picture takes without any compression."""
 MAX_BATCH_PIXELS = 2**31 - 1
 """Of all pictures of a batch together: they are in memory at once."""
+_NO_LABEL = Label(None, None)
 
 
 class _File(NamedTuple):
@@ -28,13 +29,13 @@ class _File(NamedTuple):
 
 
 def read_pictures(
-    parts: Mapping[PurePosixPath, Path], classes: Sequence[str], problems: list[str], notes: list[str]
+    parts: Mapping[PurePosixPath, Path], classes: Sequence[str] | None, problems: list[str], notes: list[str]
 ) -> list[Row]:
     """Read the pictures of a batch.
 
     Args:
         parts: the files, by where they lie in the batch.
-        classes: names of the classes, in the order of their labels.
+        classes: names of the classes, in the order of their labels; None where labels do not matter.
         problems: told what is wrong with the batch as a whole.
         notes: told what was passed over.
     """
@@ -47,14 +48,16 @@ def read_pictures(
             problems.append(
                 f"{_named(other)}: no picture by its name (.png, .jpg), no archive (.zip) and no labels.csv"
             )
-        labels = Labels(classes)
-        problems += [f"{file.shown} {fault}" for file in by_role[Role.LABELS] if (fault := _labels_fault(labels, file))]
+        labels = Labels(classes) if classes is not None else None
+        if labels is not None:
+            faults = [(file, _labels_fault(labels, file)) for file in by_role[Role.LABELS]]
+            problems += [f"{file.shown} {fault}" for file, fault in faults if fault]
         rows, n_pixels = list[Row](), 0
         for file in by_role[Role.PICTURE]:
-            row = _row(file, labels.of(file.place), MAX_BATCH_PIXELS - n_pixels)
+            row = _row(file, labels.of(file.place) if labels else _NO_LABEL, MAX_BATCH_PIXELS - n_pixels)
             n_pixels += 0 if row.image is None else row.image.size
             rows.append(row)
-    for place, names in labels.unused.items():
+    for place, names in labels.unused.items() if labels else ():
         problems.append(f"{place} names what is not there: {_some(names)}")
     return rows
 

@@ -1,16 +1,17 @@
 """A batch of images as a table: an IDX pair, PNG and JPEG files in folders or zip archives, or both."""
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from pydantic import Field, field_validator
 
 from gristmill.data.batches import BatchTable
 from gristmill.ground.settings import Settings
-from gristmill.kinds.images.records.idx import kind_of_part, read_pair
+from gristmill.kinds.images.records.idx import kind_of_part, read_images, read_pair
 from gristmill.kinds.images.records.labels import nfc
 from gristmill.kinds.images.records.layout import Role, role_of
 from gristmill.kinds.images.records.pictures import read_pictures
-from gristmill.kinds.images.records.table import table_of
+from gristmill.kinds.images.records.table import Row, table_of
 
 
 class IngestSettings(Settings):
@@ -41,15 +42,28 @@ def read(parts: list[Path], settings: IngestSettings, batch: str) -> BatchTable:
     """
     problems: list[str] = []
     notes: list[str] = []
-    placed = {place_in_batch(path, batch): path for path in parts}
-    pair, pictures = dict[PurePosixPath, Path](), dict[PurePosixPath, Path]()
+    pair, pictures = _by_form({place_in_batch(path, batch): path for path in parts})
+    rows = read_pair(pair, problems) if pair or not pictures else []
+    rows += read_pictures(pictures, settings.classes, problems, notes)
+    return BatchTable(table_of(rows, batch), problems, notes)
+
+
+def read_unlabelled(parts: Mapping[PurePosixPath, Path], problems: list[str], notes: list[str]) -> list[Row]:
+    """Images that a model is asked about, in the order of their parts: whatever says their labels is passed over."""
+    idx, pictures = _by_form(parts)
+    return [*read_images(idx, problems), *read_pictures(pictures, None, problems, notes)]
+
+
+def _by_form(
+    placed: Mapping[PurePosixPath, Path],
+) -> tuple[dict[PurePosixPath, Path], dict[PurePosixPath, Path]]:
+    """What is to be read as IDX, and the pictures with what belongs to them."""
+    idx, pictures = dict[PurePosixPath, Path](), dict[PurePosixPath, Path]()
     has_pictures = any(role_of(place) in (Role.PICTURE, Role.ARCHIVE, Role.LABELS) for place in placed)
     for place, path in placed.items():
         is_idx = role_of(place) is Role.OTHER and (not has_pictures or kind_of_part(path) is not None)
-        (pair if is_idx else pictures)[place] = path
-    rows = read_pair(pair, problems) if pair or not has_pictures else []
-    rows += read_pictures(pictures, settings.classes, problems, notes)
-    return BatchTable(table_of(rows, batch), problems, notes)
+        (idx if is_idx else pictures)[place] = path
+    return idx, pictures
 
 
 def place_in_batch(path: Path, batch: str) -> PurePosixPath:

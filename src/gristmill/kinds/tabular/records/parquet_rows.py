@@ -105,7 +105,7 @@ def _columns(path: Path, settings: IngestSettings) -> tuple[dict[str, pa.DataTyp
     problems = column_problems(names, settings, "holds another table: it has none of the columns")
     fitting: dict[str, pa.DataType] = {}
     n_of = Counter(names)
-    for name in settings.expected:
+    for name in settings.used:
         if n_of[name] == 1:
             kind = schema.field(name).type
             if misfits := [declared for declared in settings.kinds(name) if not _FITS[declared](_value_type(kind))]:
@@ -137,9 +137,20 @@ def _batches(file: pq.ParquetFile | None, group: int, columns: list[str]) -> Ite
     if file is None:
         return
     try:
-        yield from file.iter_batches(_CHUNK_ROWS, row_groups=[group], columns=columns)
+        for batch in file.iter_batches(_CHUNK_ROWS, row_groups=[group], columns=columns):
+            if any(map(_points_beyond, batch.columns)):
+                return
+            yield batch
     except _UNREADABLE:
         return
+
+
+def _points_beyond(values: pa.Array) -> bool:
+    """Whether codes name words that the dictionary lacks: a flipped bit where pages have no checksum, unseen by Arrow."""
+    if not pt.is_dictionary(values.type):
+        return False
+    ends = pc.min_max(values.indices).as_py()
+    return ends["max"] is not None and not 0 <= ends["min"] <= ends["max"] < len(values.dictionary)
 
 
 class _TextBudget:
@@ -176,6 +187,7 @@ class ParquetRows(Rows):
             texts, unfit = _texts(values.dictionary)
             n_bytes = pc.sum(pc.binary_length(texts).take(codes)).as_py() or 0
             if not self._budget.allows(n_bytes):
+                self.broken.update(range(self.n_rows))
                 return pa.nulls(self.n_rows, pa.string())
             texts, unfit = texts.take(codes), pc.fill_null(unfit.take(codes), False)
         else:

@@ -34,19 +34,22 @@ def read(parts: list[Path], settings: IngestSettings, batch: str) -> BatchTable:
     tables = [
         _table(rows, settings, identities, schema)
         for path in parts
-        for rows in _rows(path, _place(path, batch), settings, problems, notes)
+        for rows in part_rows(path, _place(path, batch), settings, problems, notes)
         if rows.n_rows
     ]
     return BatchTable(pa.Table.from_batches(tables, schema), problems, notes)
 
 
-def _place(path: Path, batch: str) -> str:
-    """What a part is called: its path below the folder of its batch."""
-    below = next((folder for folder in path.parents if folder.name == batch), path.parent)
-    return path.relative_to(below).as_posix()
+def part_rows(path: Path, part: str, settings: IngestSettings, problems: list[str], notes: list[str]) -> Iterator[Rows]:
+    """The rows of one part in order, so many at a time as memory can hold.
 
-
-def _rows(path: Path, part: str, settings: IngestSettings, problems: list[str], notes: list[str]) -> Iterator[Rows]:
+    Args:
+        path: the file.
+        part: what it is called in sentences.
+        settings: which columns are expected.
+        problems: told what is wrong with the whole of it.
+        notes: told how it is read, where that is not plain.
+    """
     match format_of(path):
         case Format.CSV:
             return csv_rows(path, part, settings, problems, notes)
@@ -54,6 +57,12 @@ def _rows(path: Path, part: str, settings: IngestSettings, problems: list[str], 
             return json_rows(path, part, settings, problems)
         case Format.PARQUET:
             return parquet_rows(path, part, settings, problems)
+
+
+def _place(path: Path, batch: str) -> str:
+    """What a part is called: its path below the folder of its batch."""
+    below = next((folder for folder in path.parents if folder.name == batch), path.parent)
+    return path.relative_to(below).as_posix()
 
 
 def _schema(settings: IngestSettings) -> pa.Schema:

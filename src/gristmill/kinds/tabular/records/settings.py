@@ -1,9 +1,10 @@
 """What params say of a workload's tables."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from gristmill.ground.settings import Settings
 from gristmill.kinds.tabular.records.dialect import Decimal, Dialect, find_dialect
@@ -36,6 +37,7 @@ class IngestSettings(Settings):
     """The decimal mark; null: a point, or a comma where a file's cells can mean nothing else."""
     date_format: str | None = None
     """How dates are written, in strptime's directives, such as `%d.%m.%Y`; null: ISO 8601."""
+    _is_asking: bool = PrivateAttr(default=False)
 
     @model_validator(mode="after")
     def _names_are_free(self) -> "IngestSettings":
@@ -43,14 +45,31 @@ class IngestSettings(Settings):
             raise ValueError(f"no feature may be called {', '.join(taken)}: a batch table has such columns of its own")
         if self.target in self.columns:
             raise ValueError(f"'{self.target}' is the target, so it cannot be a feature too")
-        if both := [name for name in self.ignore if name in self.expected]:
+        if both := [name for name in self.ignore if name in self.used]:
             raise ValueError(f"'{both[0]}' is to be read and to be ignored")
         return self
 
+    def asking(self, columns: Collection[str]) -> "IngestSettings":
+        """The same for rows that a model is asked about: a file must have these columns; an id is read if there is one."""
+        update = {
+            "columns": {name: self.columns[name] for name in columns},
+            "ignore": (*self.ignore, *(name for name in self.used if name not in columns)),
+            "group": None,
+        }
+        asking = self.model_copy(update=update)
+        asking._is_asking = True
+        return asking
+
+    @property
+    def used(self) -> dict[str, None]:
+        """Every column that is read, in order."""
+        others = (self.id,) if self._is_asking else (self.target, self.id, self.group)
+        return dict.fromkeys([*self.columns, *filter(None, others)])
+
     @property
     def expected(self) -> dict[str, None]:
-        """Every column that a file must have, in order."""
-        return dict.fromkeys([*self.columns, self.target, *filter(None, (self.id, self.group))])
+        """Those of them that a file must have."""
+        return dict.fromkeys(self.columns) if self._is_asking else self.used
 
     def kinds(self, name: str) -> list[ColumnKind]:
         """As what a column is read; one may be a feature and name its group, too."""
@@ -63,4 +82,4 @@ class IngestSettings(Settings):
 
     def dialect(self, path: Path) -> Dialect:
         """How a CSV is written."""
-        return find_dialect(path, self.expected, self.encoding, self.delimiter, self.decimal)
+        return find_dialect(path, self.used, self.encoding, self.delimiter, self.decimal)
