@@ -1,6 +1,7 @@
 """The lean ASGI application, in process and under a real uvicorn."""
 
 import asyncio
+import io
 import json
 import os
 import socket
@@ -13,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema  # type: ignore[import-untyped]
+import numpy as np
 import pytest
+from PIL import Image
 from tests.real_servers import wait_until_ready
 from tests.toy_models import IMAGES, TABULAR, write_bento
 
@@ -97,6 +101,78 @@ def test_rows_are_answered_and_the_version_of_a_bento_on_its_own_is_null(table: 
     answer = table.post("/predict", json={"rows": [{"Age": None, "Amount": 2, "Housing": "Rent"}]}).json()
     assert answer["version"] is None
     assert set(answer["predictions"][0]["probabilities"]) == {"Bad", "Good"}
+
+
+def test_the_same_image_as_json_as_an_array_and_as_a_png_has_the_same_answer(images: Client) -> None:
+    pixels = np.arange(12, dtype=np.uint8).reshape(4, 3) * 20
+    array, picture = io.BytesIO(), io.BytesIO()
+    np.save(array, pixels)
+    Image.fromarray(pixels).save(picture, "PNG")
+    expected = images.post("/predict", json={"images": [pixels.tolist()]}).json()["predictions"]
+    for content, media_type in ((array, "application/octet-stream"), (picture, "image/png")):
+        response = images.post("/predict", content=content.getvalue(), headers={"content-type": media_type})
+        assert response.json()["predictions"] == expected
+
+
+def test_a_table_takes_no_picture_and_says_what_it_takes(table: Client) -> None:
+    response = table.post("/predict", content=b"\x89PNG", headers={"content-type": "image/png"})
+    assert response.status_code == 415
+    assert response.json()["error"] == "the content type image/png is not taken here; send application/json."
+
+
+def test_feedback_comes_later_once_and_for_what_was_answered(tmp_path: Path) -> None:
+    source = write_bento(tmp_path / "bento", IMAGES)
+    with asking(source, tmp_path / "serving") as client:
+        answer = client.post("/predict", json=client.get("/schema").json()["example"]).json()
+    with asking(source, tmp_path / "serving") as client:  # another process of the same workload
+        body = {"request_id": answer["request_id"], "label": "boot"}
+        assert client.post("/feedback", json=body).json()["result"] == "taken"
+        assert client.post("/feedback", json=body).json()["result"] == "known"
+        assert client.post("/feedback", json=body | {"label": "coat"}).status_code == 409
+        assert client.post("/feedback", json=body | {"request_id": "0" * 32}).status_code == 404
+        assert client.post("/feedback", json=body | {"item": 1}).status_code == 404
+        text = client.get("/metrics").text
+    assert 'gristmill_feedback_total{result="taken"} 1.0' in text
+    assert 'gristmill_feedback_total{result="refused"} 3.0' in text
+
+
+def test_the_description_fits_the_service_and_its_example_is_answered(images: Client, table: Client) -> None:
+    for client in (images, table):
+        described = client.get("/openapi.json").json()
+        asked = described["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+        jsonschema.validate(asked["example"], asked["schema"])
+        answer = client.post("/predict", json=asked["example"]).json()
+        jsonschema.validate(
+            answer, described["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+        )
+        for path, methods in described["paths"].items():
+            if "get" in methods:
+                assert client.get(path).status_code == 200, path
+    assert "security" not in described
+
+
+def test_the_docs_can_be_read_without_a_network_and_escape_what_they_show(tmp_path: Path) -> None:
+    source = write_bento(tmp_path / "bento", IMAGES | {"classes": ["<script>", "boot", "coat"]})
+    with asking(source) as client:
+        response = client.get("/docs")
+    page = Links()
+    page.feed(response.text)
+    assert page.fetched == [] and page.links == ["openapi.json"]
+    assert "<script>" not in response.text and "POST" in response.text
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+
+
+def test_behind_tokens_the_description_says_so_and_only_who_has_one_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("a-token-of-sixteen\n")
+    (tmp_path / "tokens").chmod(0o600)
+    with asking(write_bento(tmp_path / "bento", IMAGES), access=Access(tmp_path / "tokens")) as client:
+        for path in ("/", "/docs", "/openapi.json", "/metrics", "/model", "/schema", "/counters", "/feedback"):
+            assert client.get(path).status_code == 401, path
+        assert client.get("/livez").status_code == client.get("/readyz").status_code == 200
+        headers = {"authorization": "Bearer a-token-of-sixteen"}
+        described = client.request("GET", "/openapi.json", headers=headers).json()
+        assert described["security"] == [{"token": []}]
+        assert "Bearer $TOKEN" in client.request("GET", "/docs", headers=headers).text
 
 
 BAD = {
