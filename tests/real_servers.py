@@ -1,9 +1,16 @@
 """What tests of real server processes share."""
 
 import subprocess
+import sys
 import time
 
 import httpx
+
+
+def lean_command(port: int, workers: int = 1) -> list[str]:
+    """The lean application under uvicorn; the environment names its Bento and its serving folder."""
+    command = [sys.executable, "-m", "uvicorn", "--factory", "gristmill.serving.app:from_environment"]
+    return [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers), "--log-level", "warning"]
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes], timeout_s: float = 60) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from tests.digits import digits
-from tests.real_servers import wait_until_ready
+from tests.real_servers import lean_command, wait_until_ready
 from tests.toy_models import write_bento, write_model
 from tools.browser import Tab, browser
 
@@ -40,9 +40,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gristmill-page-") as folder:
         _write_bento(Path(folder) / "bento")
         port = free_port()
-        command = [sys.executable, "-m", "uvicorn", "--factory", "gristmill.serving.app:from_environment"]
-        command += ["--port", str(port), "--log-level", "warning"]
-        process = subprocess.Popen(command, env={**os.environ, "GRISTMILL_BENTO": f"{folder}/bento"})
+        process = subprocess.Popen(lean_command(port), env={**os.environ, "GRISTMILL_BENTO": f"{folder}/bento"})
         try:
             wait_until_ready(f"http://127.0.0.1:{port}", process)
             with browser(Path(folder) / "profile") as tab:

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 import httpx
 import psutil
 import pytest
-from tests.real_servers import wait_until_ready
+from tests.real_servers import lean_command, wait_until_ready
 from tests.toy_models import IMAGES, write_bento, write_workload
 
 from gristmill.ground.files import content_sha256, read_json, write_json
@@ -73,8 +72,6 @@ def uvicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         bundles.append(bundle)
     point_at(root, bundles[0])
     (folder / "numbers").mkdir()
-    command = [sys.executable, "-m", "uvicorn", "--factory", "gristmill.serving.app:from_environment", "--workers", "2"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
     environment = {
         **os.environ,
         "GRISTMILL_BENTO": str(bundles[0]),
@@ -83,7 +80,7 @@ def uvicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         "OMP_NUM_THREADS": "1",
     }
     running = Running(f"http://127.0.0.1:{port}", root, bundles, folder / "log")
-    for _ in started(command, environment, running.url, running.log):
+    for _ in started(lean_command(port, workers=2), environment, running.url, running.log):
         yield running
 
 

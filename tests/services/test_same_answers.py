@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.real_servers import wait_until_ready
+from tests.real_servers import lean_command, wait_until_ready
 from tests.services.conftest import Running
 from tests.toy_models import IMAGES, write_model
 
@@ -33,10 +32,8 @@ W = "credit-risk"
 @contextmanager
 def serving(bundle: Path, root: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "uvicorn", "--factory", "gristmill.serving.app:from_environment"]
-    command += ["--port", str(port), "--log-level", "warning"]
     environment = {**os.environ, "GRISTMILL_BENTO": str(bundle), "GRISTMILL_SERVING": str(root)}
-    process = subprocess.Popen(command, env=environment)
+    process = subprocess.Popen(lean_command(port), env=environment)
     try:
         wait_until_ready(url, process)
         yield url

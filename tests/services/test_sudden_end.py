@@ -4,13 +4,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import psutil
 from tests.hammer import Hammer
-from tests.real_servers import wait_until_ready
+from tests.real_servers import lean_command, wait_until_ready
 from tests.toy_models import IMAGES, write_bento
 
 from gristmill.ground.files import write_json
@@ -26,11 +25,9 @@ def test_of_what_was_answered_the_log_lacks_at_most_the_last_second(repository: 
     write_bento(tmp_path / "bento", IMAGES)
     write_json(tmp_path / "bento" / "deployment.json", {"version": "v1.0.0", "personal": []})
     (tmp_path / "numbers").mkdir()
-    command = [sys.executable, "-m", "uvicorn", "--factory", "gristmill.serving.app:from_environment", "--workers", "2"]
-    command += ["--port", str(port), "--log-level", "warning"]
     numbers = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "numbers")}
     environment = {**os.environ, **numbers, "GRISTMILL_BENTO": str(tmp_path / "bento"), "GRISTMILL_SERVING": str(root)}
-    process = subprocess.Popen(command, env=environment)
+    process = subprocess.Popen(lean_command(port, workers=2), env=environment)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until_ready(url, process)

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
@@ -18,7 +17,7 @@ import jsonschema  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from PIL import Image
-from tests.real_servers import wait_until_ready
+from tests.real_servers import lean_command, wait_until_ready
 from tests.toy_models import IMAGES, TABULAR, write_bento
 
 from gristmill.ground.files import write_json
@@ -295,9 +294,7 @@ def uvicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("uvicorn")
     write_bento(folder / "bento", IMAGES)
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "--factory", "gristmill.serving.app:from_environment"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
-    process = subprocess.Popen(command, env={**os.environ, "GRISTMILL_BENTO": str(folder / "bento")})
+    process = subprocess.Popen(lean_command(port), env={**os.environ, "GRISTMILL_BENTO": str(folder / "bento")})
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until_ready(url, process)
