@@ -24,7 +24,19 @@ from gristmill.ground.process import installed_release
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "docs" / "measured.json"
-BENCHMARKS = ("cli", "landing", "door", "turn", "up", "training", "gate", "alarms", "champion_checks", "story")
+BENCHMARKS = (
+    "cli",
+    "landing",
+    "door",
+    "turn",
+    "up",
+    "training",
+    "gate",
+    "alarms",
+    "champion_checks",
+    "serving",
+    "story",
+)
 _TOOLS = ("prefect", "dvc", "great_expectations", "torch", "bentoml")
 _BUSY = 0.5
 

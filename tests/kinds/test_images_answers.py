@@ -72,6 +72,29 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
     assert parse(with_pixel(255.0), IMAGES)["pixels"][1, 2, 1] == 255
 
 
+@pytest.mark.parametrize("other", [0.0, 255.0])  # one number with a point, and every number is looked at
+def test_what_is_well_formed_is_answered_as_if_each_number_had_been_looked_at(other: float) -> None:
+    image = [[row * 3 + column for column in range(3)] for row in range(4)]
+    plain, looked_at = (
+        parse({"images": [image, BLACK]}, IMAGES)["pixels"],
+        parse({"images": [image, [[other] * 3] * 4]}, IMAGES)["pixels"],
+    )
+    np.testing.assert_array_equal(plain[0], looked_at[0])
+    assert plain.dtype == looked_at.dtype
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_boolean_is_no_pixel_though_python_counts_it_among_the_whole_numbers(value: bool) -> None:
+    with pytest.raises(RequestError, match=r"images\[1\]\[2\]\[1\] is a boolean"):
+        parse(with_pixel(value), IMAGES)
+
+
+@pytest.mark.parametrize("row", [3, 10**20, "abc", {"a": 1, "b": 2, "c": 3}, None])
+def test_a_row_that_is_no_list_is_never_taken_for_one(row: Any) -> None:
+    with pytest.raises(RequestError, match=r"images\[0\]\[3\] is .*; a list of 3 pixels is expected"):
+        parse({"images": [[*BLACK[:3], row]]}, IMAGES)
+
+
 def test_the_example_is_what_the_schema_and_the_check_accept() -> None:
     request = json.loads(json.dumps(example(IMAGES)))
     Draft202012Validator.check_schema(schema(IMAGES))

@@ -1,6 +1,6 @@
 """Answering for images: what a request may look like, in a check and in a schema that say the same.
 
-It travels in the Bento, so it needs numpy, Pillow where a picture comes as a file, and nothing else.
+It travels in the Bento, so it needs numpy and orjson, Pillow where a picture comes as a file, and nothing else.
 """
 
 from gristmill.kinds.images.answers.media import parse_npy, parse_png

