@@ -212,7 +212,7 @@ def test_files_that_came_and_went_are_told_and_one_that_nothing_imports(repo: Re
     nobody = "in a folder that it depends on, though nothing imports it"
     assert f"src/gristmill/training/idea.py added ({nobody}) {UNCOMMITTED}" in told
     assert "src/gristmill/training/checkpoints.py removed (stages/train.py -> " in told
-    assert "services/bentofile.yaml changed (in a folder that it depends on) " in why(repo, f"package@{W}")
+    assert "services/bentofile.yaml changed (a file that the stage reads) " in why(repo, f"package@{W}")
 
 
 def test_what_git_ignores_is_no_reason(repo: Repository) -> None:
@@ -433,7 +433,7 @@ def edit_train_validate_and_gate(repo: Repository) -> None:
 
 def edit_evaluate_package_and_train(repo: Repository) -> None:
     (repo.here / "src/gristmill/evaluation/idea.py").write_text("")
-    change(repo, "dvc.yaml", "        - services\n", "        - services\n        - docs\n")
+    change(repo, "dvc.yaml", "        - services/service.py\n", "        - services/service.py\n        - docs\n")
     change(repo, "versions.yaml", 'onnx: "', 'onnx: "1.')
 
 
