@@ -94,6 +94,11 @@ def test_a_faulty_model_costs_no_answer_and_everybody_is_told(
     assert hammer.faults == [] and {answer.status for answer in hammer.answers} == {200}
     assert {answer.content["version"] for answer in hammer.answers} == {"v1.0.0"}
     assert all(answer.content["predictions"] == expected for answer in hammer.answers)
+    end = time.monotonic() + 20  # each worker looks for itself
+    while sentence not in (ready := httpx.get(f"{running.url}/readyz")).text:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert ready.status_code == 200 and ready.text.startswith("ready, but ")
     assert 'gristmill_swaps_total{result="refused"}' in httpx.get(f"{running.url}/metrics").text
 
 

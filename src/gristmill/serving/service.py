@@ -84,27 +84,20 @@ class Service:
             raise NotReadyError(self.live.refusal)
         columns = champion.predictor.columns(request)
         request_id = self.ids.new(len(next(iter(columns.values()))))
-        trial = state.trial
-        serving, role = champion, "champion"
-        is_tried = trial is not None and share_of(request_id) < trial.share
-        predictions = None
+        trial = state.trial if state.trial is not None and share_of(request_id) < state.trial.share else None
+        is_canary = trial is not None and trial.mode == "canary"
         read = time.perf_counter()
-        if is_tried and trial is not None and trial.mode == "canary":
-            predictions = _answered(trial.model, columns)
-            if predictions is not None:
-                serving, role = trial.model, "canary"
+        predictions = _answered(trial.model, columns) if trial is not None and is_canary else None
+        serving = champion if trial is None or predictions is None else trial.model
         if predictions is None:  # also where the canary failed: nobody who asks pays for a trial
             predictions = champion.predictor.answer(columns)
         ended = time.perf_counter()
         asked = _Asked(request_id, at, columns, predictions, ended - began, ended - read)
-        self.log.put(_entry(serving, role, asked))
-        if is_tried and trial is not None:
-            if trial.mode == "canary" and role == "champion":
-                self._judge(state, None, asked, 0.0)
-            elif len(self._beside) < MAX_BESIDE:
-                self._beside.append((state, asked))
-            else:
-                self.metrics.trials.labels("dropped").inc()
+        self.log.put(_entry(serving, "champion" if serving is champion else "canary", asked))
+        if is_canary and serving is champion:
+            self._judge(state, None, asked, 0.0)
+        elif trial is not None:
+            self._put_beside(state, asked)
         return {
             "request_id": request_id,
             "version": serving.version,
@@ -143,6 +136,12 @@ class Service:
         champion, trial = self.live.state.champion, self.live.state.trial
         for role, serving in (("champion", champion), ("trial", trial.model if trial else None)):
             self.metrics.serves(role, None if serving is None else serving.version or "unregistered")
+
+    def _put_beside(self, state: State, asked: _Asked) -> None:
+        if len(self._beside) < MAX_BESIDE:
+            self._beside.append((state, asked))
+        else:
+            self.metrics.trials.labels("dropped").inc()
 
     def _ask_beside(self) -> None:
         """Put what was asked to the other model: a shadow to the version on trial, a canary's to the champion."""
