@@ -92,6 +92,15 @@ def test_where_nothing_can_be_kept_it_says_so(ids: Ids, tmp_path: Path) -> None:
         Feedback(tmp_path, ids).take({"request_id": ids.new(1), "label": "bag"}, IMAGES)
 
 
+def test_where_no_key_can_be_written_ids_are_known_in_one_process(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    ids = Ids(tmp_path / "file")
+    assert ids.read(ids.new(3)).n_items == 3
+    assert "known in this process only" in caplog.text
+
+
 def test_the_key_of_ids_is_the_owners_alone(ids: Ids, tmp_path: Path) -> None:
     assert (tmp_path / "ids.key").stat().st_mode & 0o777 == 0o600
     assert len({ids.new(1) for _ in range(10_000)}) == 10_000

@@ -10,6 +10,7 @@ id that nobody gave out is refused. The key also blinds what the request log mus
 import contextlib
 import hashlib
 import hmac
+import logging
 import os
 import secrets
 import time
@@ -21,6 +22,8 @@ from gristmill.ground.errors import GristmillError
 
 _KEY_BYTES = 32
 _MOST_ITEMS = 2**16 - 1
+
+_logger = logging.getLogger("gristmill.serving")
 
 
 class UnknownIdError(GristmillError):
@@ -47,7 +50,12 @@ class Ids:
         Args:
             root: the workload's serving folder; None where there is none: then ids are known in this process only.
         """
-        self._key = secrets.token_bytes(_KEY_BYTES) if root is None else _shared_key(root / "ids.key")
+        self._key = secrets.token_bytes(_KEY_BYTES)
+        if root is not None:
+            try:
+                self._key = _shared_key(root / "ids.key")
+            except OSError as error:  # a folder that is only read, as in a container
+                _logger.warning("ids are known in this process only: %s cannot be written (%s)", root, error.strerror)
 
     def new(self, n_items: int) -> str:
         """A new id, 32 hexadecimal digits; at most 65,535 items."""
