@@ -145,5 +145,14 @@ def test_days_say_how_often_the_answers_were_right(repository: Repository) -> No
         2,
         0,
     )
-    assert (oldest.day, oldest.n_labelled, oldest.n_right) == ("2027-01-15", 2, 1)
+    assert (oldest.day, oldest.n_labelled, oldest.accuracy, oldest.mean_error) == ("2027-01-15", 2, 0.5, None)
+    assert newest.accuracy is None
     assert oldest.latency_ms == pytest.approx(2.0)
+
+
+def test_days_say_how_far_off_numbers_were(repository: Repository) -> None:
+    answered(repository, entry(1, predictions=[{"prediction": 2.0}, {"prediction": 5.0}])).stop()
+    for item, name in enumerate(("3.0", "5.5")):
+        label(repository, f"{1:032x}", item, name)
+    [day] = days(repository, W)
+    assert (day.accuracy, day.mean_error) == (None, 0.75)

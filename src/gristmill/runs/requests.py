@@ -263,7 +263,10 @@ class Day(NamedTuple):
     n_items: int
     n_labelled: int
     """Items whose true label came."""
-    n_right: int
+    accuracy: float | None
+    """Share of these that were right; None for numbers, or where no label came."""
+    mean_error: float | None
+    """Of numbers: how far off on average, without sign."""
     latency_ms: float
     """Mean."""
 
@@ -271,19 +274,32 @@ class Day(NamedTuple):
 def days(repository: Repository, workload: str) -> list[Day]:
     """What was answered, by day and version, the newest first."""
     labels = _labels(repository, workload)
-    sums: dict[tuple[str, str], list[float]] = {}
+    groups: dict[tuple[str, str], list[Asked]] = {}
     for asked in answers_of(repository, workload):
-        if asked.role == "shadow":
-            continue
-        known = [one for one in labels.get(asked.request_id, ()) if one.item < len(asked.predictions)]
-        right = sum(str(asked.predictions[one.item].get("label")) == one.label for one in known)
-        row = sums.setdefault((asked.at[:10], asked.version or "-"), [0, 0, 0, 0, 0.0])
-        for place, more in enumerate((1, len(asked.predictions), len(known), right, asked.latency_ms)):
-            row[place] += more
-    return [
-        Day(*key, int(n), int(n_items), int(n_labelled), int(n_right), milliseconds / n)
-        for key, (n, n_items, n_labelled, n_right, milliseconds) in sorted(sums.items(), reverse=True)
+        if asked.role != "shadow":
+            groups.setdefault((asked.at[:10], asked.version or "-"), []).append(asked)
+    return [_day(*key, groups[key], labels) for key in sorted(groups, reverse=True)]
+
+
+def _day(day: str, version: str, answers: list[Asked], labels: dict[str, list[Label]]) -> Day:
+    known = [
+        (asked.predictions[one.item], one.label)
+        for asked in answers
+        for one in labels.get(asked.request_id, ())
+        if one.item < len(asked.predictions)
     ]
+    right = [prediction["label"] == label for prediction, label in known if "label" in prediction]
+    errors = [abs(prediction["prediction"] - float(label)) for prediction, label in known if "prediction" in prediction]
+    return Day(
+        day,
+        version,
+        n_answers=len(answers),
+        n_items=sum(len(asked.predictions) for asked in answers),
+        n_labelled=len(known),
+        accuracy=sum(right) / len(right) if right else None,
+        mean_error=sum(errors) / len(errors) if errors else None,
+        latency_ms=sum(asked.latency_ms for asked in answers) / len(answers),
+    )
 
 
 def to_json(told: list[Day], totals: dict[str, int]) -> str:

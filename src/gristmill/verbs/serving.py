@@ -153,7 +153,9 @@ def _days_table(told: "list[Day]", width: int | None) -> "Table":
     for heading in ("day", "version", "requests", "items", "right", "labels", "mean ms"):
         table.add_column(heading, justify="left" if heading in ("day", "version") else "right")
     for day in told:
-        right = f"{day.n_right / day.n_labelled:.1%}" if day.n_labelled else "-"
+        right = "-" if day.accuracy is None else f"{day.accuracy:.1%}"
+        if day.mean_error is not None:
+            right = f"{day.mean_error:.4g} off"
         counts = (f"{day.n_answers:,}", f"{day.n_items:,}", right, f"{day.n_labelled:,}", f"{day.latency_ms:.2f}")
         table.add_row(day.day, day.version, *counts)
     return table
