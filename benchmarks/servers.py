@@ -62,6 +62,10 @@ class Running(NamedTuple):
         """Memory of the process and all below it; what they share counts once (PSS)."""
         return sum(process.memory_full_info().pss for process in self._family()) / 2**20
 
+    def own_memory_mib(self) -> float:
+        """Memory that it shares with nobody (USS): what other processes load and leave changes nothing in it."""
+        return sum(process.memory_full_info().uss for process in self._family()) / 2**20
+
     def _family(self) -> list[psutil.Process]:
         return [self.root, *self.root.children(recursive=True)]
 

@@ -29,13 +29,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gristmill-soak-") as name:
         folder = Path(name)
         with running(under_uvicorn(bundle_in(folder), serving_root(folder))) as alive:
-            alone_ms = load(alive.url, IMAGE, 1, 2).p50_ms
             most = load(alive.url, IMAGE, _CONNECTIONS, 10).rate
-            pause_ms = round(2 * _CONNECTIONS * 1000 / most - alone_ms)
             print(f"{most:.0f} answers/s at most; half of that for {minutes} minutes", flush=True)
+            pause_ms = _CONNECTIONS * 1000 / most
             for minute in range(1, minutes + 1):
-                asked = load(alive.url, IMAGE, _CONNECTIONS, 60, pause_ms)
-                memory.append(alive.memory_mib())
+                asked = load(alive.url, IMAGE, _CONNECTIONS, 60, round(pause_ms))
+                pause_ms = max(0, pause_ms + _CONNECTIONS * 1000 * (2 / most - 1 / asked.rate))
+                memory.append(alive.own_memory_mib())
                 failed += asked.failed
                 told = f"{memory[-1]:.1f} MiB, {asked.rate:.0f} answers/s, p99 {asked.p99_ms:.1f} ms"
                 print(f"minute {minute}: {told}, {asked.failed} failed", flush=True)
