@@ -10,6 +10,7 @@ from tests.runs.test_requests import answered, entry
 
 from gristmill.ground.files import read_json, write_json
 from gristmill.registry.aliases import alias_path, read_alias
+from gristmill.registry.promotion import promote
 from gristmill.runs.collection import kept_versions
 from gristmill.runs.deployment import deploy_champion
 from gristmill.runs.repository import Repository
@@ -51,6 +52,14 @@ def test_a_trial_is_in_the_history_and_a_service_follows_it_until_it_is_stopped(
     assert "ended it: seen enough" in see_trial(turned, W).told["ended"]["why"]
     with pytest.raises(TrialError, match="has ended already"):
         stop_trial(turned, W, "again")
+
+
+def test_a_trial_ends_when_its_version_is_promoted(turned: Repository) -> None:
+    second_version(turned)
+    tried(turned)
+    promote(turned.mill, W, "v1.0.1", "it was good", "tests")
+    deploy_champion(turned, W, silent)
+    assert see_trial(turned, W).told["ended"]["why"] == "it is in production now"
 
 
 def test_what_cannot_be_tried_is_refused_with_a_sentence_and_changes_nothing(turned: Repository) -> None:

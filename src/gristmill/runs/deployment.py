@@ -14,6 +14,7 @@ from gristmill.registry.versions import Version, find_version
 from gristmill.runs.carrying import bring_version
 from gristmill.runs.repository import Repository
 from gristmill.serving.bundle import point_at, unpack_bundle
+from gristmill.serving.trial import end_trial
 
 
 class NothingToServeError(GristmillError):
@@ -45,6 +46,8 @@ def _deploy(repository: Repository, workload: str, report: Callable[[str], None]
     bring_version(repository, version)
     bundle = unpacked(repository, version, deployment(repository, version, production.champion.reason), root)
     point_at(root, bundle)
+    if (trial := root / "trial.json").exists() and (tried := read_json(trial))["version"] == version.version:
+        end_trial(trial, tried["bundle"], "it is in production now")
     report(f"{workload} {version.version} is deployed")
     return bundle
 

@@ -171,6 +171,7 @@ class Live:
         try:
             if not self._is_new(pointer) or not pointer.exists():
                 return  # nothing was deployed, or the pointer was taken away: no reason to stop answering
+            since = datetime.fromtimestamp(pointer.stat().st_mtime, UTC).isoformat(timespec="seconds")
             champion = self._load(pointer)
         except GristmillError as error:
             self._refuse(str(error))
@@ -181,7 +182,6 @@ class Live:
         self.refusal = None
         before = self._state.champion
         if champion is not before:
-            since = datetime.fromtimestamp(pointer.stat().st_mtime, UTC).isoformat(timespec="seconds")
             self._state = self._state._replace(champion=champion, previous=before, since=since)
             _logger.info("%s answers", champion.version)
             if before is not None:
