@@ -1,7 +1,6 @@
 """Folders of many files land as they are, under their paths: nothing is left out, and nothing reaches outside."""
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -151,12 +150,13 @@ def test_ten_gigabytes_land_in_half_a_gigabyte_of_memory(repository: Repository,
     program = (
         "import sys; from pathlib import Path; from gristmill.runs.repository import Repository; "
         "from tests.runs.test_landing_folders import land_sparse; "
-        "print(land_sparse(Repository(Path(sys.argv[1])), Path(sys.argv[2]), 10 * 2**30).is_new)"
+        "print(land_sparse(Repository(Path(sys.argv[1])), Path(sys.argv[2]), 10 * 2**30).is_new); import resource as r; "
+        "print(max(r.getrusage(who).ru_maxrss for who in (r.RUSAGE_SELF, r.RUSAGE_CHILDREN)))"
     )
     command = [sys.executable, "-c", program, str(repository.root), str(tmp_path / "week" / "large.csv")]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    assert done.stdout == "True\n"
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 512 * 1024
+    is_new, kilobytes = done.stdout.split()
+    assert is_new == "True" and int(kilobytes) < 512 * 1024
 
 
 @proving
@@ -167,4 +167,4 @@ def test_ten_thousand_pictures_land_in_a_minute_of_computing(repository: Reposit
     land(repository, repository.workload("mnist"), [tmp_path / "march"])
     print(f"10,000 pictures: {sum(os.times()[:4]) - before:.1f} s CPU, {time.monotonic() - started:.1f} s in all")
     assert sum(os.times()[:4]) - before < 60
-    assert len(landed_files(repository, "mnist")) == 10_001
+    assert sum(name.endswith(".png") for name in landed_files(repository, "mnist")) == 10_000
