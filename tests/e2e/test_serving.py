@@ -80,7 +80,7 @@ def test_serve_try_tell_the_truth_and_trace(service: httpx.Client, turned: Repos
     chosen = answers[0]
     label = {"request_id": chosen["request_id"], "label": "Good"}
     assert service.post("/feedback", json=label).json()["result"] == "taken"
-    time.sleep(1)  # what was answered is written down five times a second
+    time.sleep(1)  # what was answered is written down meanwhile
     seen = gristmill(turned.root, "canary", "status", W).stdout
     assert "canary of 50.0% against v1.0.0" in seen and "alike in 100.0%" in seen, seen
     assert "is no longer tried" in gristmill(turned.root, "canary", "stop", W, "--reason", "enough").stdout
