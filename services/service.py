@@ -69,7 +69,7 @@ class PredictAnswer(bentoml.IODescriptor):  # type: ignore[misc]
     http={"host": "127.0.0.1"},
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},  # /metrics is ours, of both routes; BentoML's own would count each request once more
-    tracing={"excluded_urls": ".*"},  # spans that nobody collects cost a third of an answer (measured)
+    tracing={"excluded_urls": ".*"},  # spans that nobody collects
 )
 @bentoml.asgi_app(lean, path="/")  # so that it is started and stopped with the worker
 class Gristmill:
@@ -79,9 +79,6 @@ class Gristmill:
         if "BENTOML_RUNNER_MAP" in os.environ and sys.platform == "linux":  # a worker, started by BentoML's arbiter
             pr_set_pdeathsig = 1  # prctl(2): a worker whose arbiter was killed would hold the port for ever
             ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-    async def __is_ready__(self) -> bool:
-        return service.live.current is not None
 
     # The descriptors tell Bento's client, schema and docs what goes in and out. The question itself is the body as the
     # guard decoded it, for BentoML would drop fields that it does not know; its client may send null for one left out.

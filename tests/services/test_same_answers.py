@@ -1,10 +1,6 @@
 """What is served is what was judged: the service's answers are those that `evaluate` gives offline, to 1e-4."""
 
-import os
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +8,7 @@ import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.real_servers import lean_command, wait_until_ready
+from tests.real_servers import lean_server
 from tests.services.conftest import Running
 from tests.toy_models import IMAGES, write_model
 
@@ -24,22 +20,8 @@ from gristmill.kinds.images import tensors as image_tensors
 from gristmill.runs.deployment import champion_bundle
 from gristmill.runs.repository import Repository
 from gristmill.serving.bundle import point_at
-from gristmill.serving.command import free_port
 
 W = "credit-risk"
-
-
-@contextmanager
-def serving(bundle: Path, root: Path) -> Iterator[str]:
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    environment = {**os.environ, "GRISTMILL_BENTO": str(bundle), "GRISTMILL_SERVING": str(root)}
-    process = subprocess.Popen(lean_command(port), env=environment)
-    try:
-        wait_until_ready(url, process)
-        yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 def asked(url: str, field: str, items: list[Any], at_once: int) -> np.ndarray:
@@ -78,7 +60,7 @@ def test_the_holdout_of_a_real_turn(turned: Repository) -> None:
 
     rows = read_batch(output("prepare", f"data/{W}/prepared", "holdout.parquet")).rows
     judged = read_predictions(output("evaluate", f"reports/{W}/predictions", "holdout.parquet"))
-    with serving(champion_bundle(turned, W, print), turned.serving(W)) as url:
+    with lean_server(champion_bundle(turned, W, print), GRISTMILL_SERVING=str(turned.serving(W))) as url:
         names = [column["name"] for column in httpx.get(f"{url}/model").json()["contract"]["columns"]]
         found = asked(url, "rows", rows.select(names).to_pylist(), 50)
     place = {record_id: i for i, record_id in enumerate(rows["record_id"].to_pylist())}

@@ -3,9 +3,7 @@
 import asyncio
 import io
 import json
-import os
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
@@ -17,13 +15,12 @@ import jsonschema  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from PIL import Image
-from tests.real_servers import lean_command, wait_until_ready
+from tests.real_servers import lean_server
 from tests.toy_models import IMAGES, TABULAR, write_bento
 
 from gristmill.ground.files import write_json
 from gristmill.serving.access import Access
 from gristmill.serving.app import create_app
-from gristmill.serving.command import free_port
 from gristmill.serving.service import Service
 
 OPEN = Access(None)
@@ -293,15 +290,8 @@ def test_what_was_deployed_cannot_write_into_the_page(tmp_path: Path) -> None:
 def uvicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("uvicorn")
     write_bento(folder / "bento", IMAGES)
-    port = free_port()
-    process = subprocess.Popen(lean_command(port), env={**os.environ, "GRISTMILL_BENTO": str(folder / "bento")})
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_until_ready(url, process)
+    with lean_server(folder / "bento") as url:
         yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_it_answers_under_a_plain_uvicorn(uvicorn: str) -> None:

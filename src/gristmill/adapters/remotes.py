@@ -25,7 +25,7 @@ from gristmill.ground.files import new_file
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CONNECT_S, _READ_S, _ATTEMPTS = 4, 6, 2
-"""Between two packets, not in all. A remote that is down is told within 15 s; s3fs alone would try for minutes."""
+"""Seconds between two packets, not in all; s3fs alone would try for minutes."""
 
 
 class RemoteNameError(GristmillError):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gristmill.ground.errors import GristmillError
 
-ALWAYS_OPEN = frozenset({"/livez", "/readyz", "/healthz"})
+ALWAYS_OPEN = frozenset({"/livez", "/readyz"})
 """Whoever watches a service has no token."""
 _LOOK_S = 1.0
 _SHORTEST = 16

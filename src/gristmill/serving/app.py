@@ -1,7 +1,7 @@
 """The lean ASGI application: the routes, and nothing between a request and the model but the guard.
 
 It runs alone under any ASGI server (`uvicorn --factory gristmill.serving.app:from_environment`), and is mounted in the
-Bento, whose framework costs two to three times as much CPU for one answer (measured).
+Bento; benchmarks/serving.py measures what each way costs.
 """
 
 import asyncio
@@ -70,14 +70,13 @@ def answer(service: Service, request: Any) -> Response:
 
 
 class _Lean(Starlette):
-    """The routes; what is asked a thousand times a second goes past the router. BentoML starts a Starlette, and no less."""
+    """The routes; /predict, which is asked without a pause, goes past the router. BentoML starts a Starlette alone."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         handlers: Any = {HTTPException: _no_such_route, NotReadyError: _not_ready}
         routes = [
             Route("/", self._page),
-            Route(PREDICT, self._predict, methods=["POST"]),
             Route("/feedback", self._feedback, methods=["POST"]),
             Route("/model", self._model),
             Route("/schema", self._schema),
@@ -91,19 +90,18 @@ class _Lean(Starlette):
         super().__init__(routes=routes, exception_handlers=handlers, lifespan=self._living)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == PREDICT:
+        if scope["type"] != "http" or scope["path"] != PREDICT:
+            await super().__call__(scope, receive, send)
+        elif scope["method"] == "POST":
             await answer(self._service, scope[DECODED])(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await _wrong_method(PREDICT, scope["method"], "POST")(scope, receive, send)
 
     @contextlib.asynccontextmanager
     async def _living(self, _: Starlette) -> AsyncIterator[None]:
         self._service.start()
         yield
         self._service.stop()
-
-    async def _predict(self, request: Request) -> Response:
-        return answer(self._service, request.scope[DECODED])
 
     async def _feedback(self, request: Request) -> Response:
         try:
@@ -164,6 +162,10 @@ def _json(content: Any) -> Response:
     return Response(orjson.dumps(content), media_type="application/json")
 
 
+def _wrong_method(path: str, method: str, allowed: str) -> Response:
+    return refuse(405, f"{path} does not take {method}; / says how to ask.", allowed)
+
+
 async def _not_ready(_: Request, error: Exception) -> Response:
     return refuse(503, str(error))
 
@@ -171,6 +173,5 @@ async def _not_ready(_: Request, error: Exception) -> Response:
 async def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405 and error.headers:
-        sentence = f"{request.url.path} does not take {request.method}; / says how to ask."
-        return refuse(405, sentence, error.headers["Allow"])
+        return _wrong_method(request.url.path, request.method, error.headers["Allow"])
     return refuse(error.status_code, f"there is nothing at {request.url.path[:80]}; / says how to ask.")

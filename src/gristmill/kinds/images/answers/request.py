@@ -2,7 +2,7 @@
 
 Nothing is reshaped or rounded into something that the model would accept: a wrong picture that gets an answer is worse
 than one that gets a sentence. `true` is not a number, and 0.5 is not a pixel. A request in which all is well is recognised
-at a quarter of that cost; one in which it is not is gone through again, for the place of its first fault.
+at half of that cost; one in which it is not is gone through again, for the place of its first fault.
 """
 
 from itertools import chain
