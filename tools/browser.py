@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 TIMEOUT_S = 30.0
 _OPTIONS = [
@@ -49,7 +50,7 @@ def browser(profile: Path) -> Iterator["Tab"]:
 class Tab:
     """One page, and what it asked for and complained of."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._n_asked = 0
         self._session: str | None = None
