@@ -40,7 +40,7 @@ class Scale(NamedTuple):
     """How much is measured."""
 
     connections: tuple[int, ...] = (1, 8, 64)
-    rounds: int = 3
+    rounds: int = 5
     seconds: int = 3
     only_ours: bool = False
 

@@ -31,18 +31,20 @@ service = service_from_environment(HERE)
 lean = create_app(service, guarded=False)
 
 
-class OursFirst:
-    """Leads every path but BentoML's own straight to the lean application, past a router that it does not need."""
+class OursFirst(bentoml.Service):  # type: ignore[misc]
+    """Leads every path but BentoML's own to the lean application, before BentoML's layers; the guard leads them all."""
 
     THEIRS = ("/api/predict", "/docs.json", "/schema.json", "/static_content/")
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        """What a worker runs."""
+        theirs = super().to_asgi(is_main)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lead a request to who answers it."""
-        is_theirs = scope["type"] != "http" or scope["path"].startswith(self.THEIRS)
-        await (self._app if is_theirs else lean)(scope, receive, send)
+        async def lead(scope: Scope, receive: Receive, send: Send) -> None:
+            is_theirs = scope["type"] != "http" or scope["path"].startswith(self.THEIRS)
+            await (theirs if is_theirs else lean)(scope, receive, send)
+
+        return Guard(lead, service)
 
 
 class PredictRequest(bentoml.IODescriptor):  # type: ignore[misc]
@@ -64,6 +66,7 @@ class PredictAnswer(bentoml.IODescriptor):  # type: ignore[misc]
 
 @bentoml.service(
     name="gristmill",
+    service_class=OursFirst,
     workers=int(os.environ.get("GRISTMILL_WORKERS", "1")),
     traffic={"timeout": TIMEOUT_S},
     http={"host": "127.0.0.1"},
@@ -91,7 +94,3 @@ class Gristmill:
         )
         ctx.response.status_code = response.status_code
         return response
-
-
-Gristmill.add_asgi_middleware(Guard, service=service)  # type: ignore[attr-defined]
-Gristmill.add_asgi_middleware(OursFirst)  # type: ignore[attr-defined]

