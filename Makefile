@@ -20,10 +20,10 @@ run: install  ## play the whole story on real data: land, check, train, gate, pr
 	@$(BIN)/python -m examples.story
 
 test: install  ## the whole suite, each claim with small numbers
-	@$(BIN)/pytest -n 3 --dist loadfile
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 prove: install  ## the same claims with the full numbers, and the benchmarks; writes docs/measured.json
-	@GRISTMILL_PROVE=1 $(BIN)/pytest -n 3 --dist loadfile --timeout 3600
+	@GRISTMILL_PROVE=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --timeout 3600
 	@$(BIN)/python -m benchmarks.measure
 
 lint: install  ## ruff: rules and format; and the suites in expectations/

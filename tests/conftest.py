@@ -41,6 +41,11 @@ def pytest_report_header() -> str:
     return f"GRISTMILL_SEED={SEED}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no process is left alone with them at the end."""
+    items.sort(key=lambda item: not item.path.is_relative_to(ROOT / "tests" / "e2e"))
+
+
 def dvc(folder: Path, *args: str) -> str:
     """Run DVC as a person would, in the environment of these tests."""
     environment = {
