@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gristmill.ground.onnx_runtime import open_session
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -66,13 +68,7 @@ def network() -> "nn.Module":
 
 def on_onnxruntime() -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """Images [N, H, W] to probabilities [N, C], on one thread that does not spin."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    path = Path(os.environ[FOLDER]) / "model.onnx"
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = open_session(Path(os.environ[FOLDER]) / "model.onnx")
     return lambda images: session.run(None, {"images": images})[0]
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from safetensors.numpy import load_file
 from tests.prepared_data import IMAGES, PRICES, TABLE, prepared_workload, write_settings
@@ -17,6 +16,7 @@ from tests.prepared_data import IMAGES, PRICES, TABLE, prepared_workload, write_
 import gristmill
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import content_sha256, file_sha256, read_json
+from gristmill.ground.onnx_runtime import open_session
 from gristmill.ground.settings import SettingsError
 from gristmill.ground.workload import Workload
 from gristmill.stages.train import LIBRARIES, train
@@ -84,7 +84,7 @@ def test_the_onnx_model_takes_any_number_of_rows_and_answers_one_table_of_probab
 ) -> None:
     workload = prepared_workload(tmp_path, kind, epochs=1)
     train(workload)
-    session = onnxruntime.InferenceSession(workload.challenger / "model.onnx")
+    session = open_session(workload.challenger / "model.onnx")
     contract = IMAGES if kind == "images" else TABLE
     assert [one.name for one in session.get_inputs()] == [one["name"] for one in contract["inputs"]]
     assert [one.name for one in session.get_outputs()] == ["probabilities"]
@@ -217,7 +217,7 @@ def test_a_wrong_setting_is_named_before_any_work(tmp_path: Path, settings: dict
 def test_a_regression_answers_in_the_units_of_its_target(tmp_path: Path) -> None:
     workload = prepared_workload(tmp_path, "tabular", contract=PRICES, primary="mae", epochs=30, cross_validation=2)
     train(workload)
-    session = onnxruntime.InferenceSession(workload.challenger / "model.onnx")
+    session = open_session(workload.challenger / "model.onnx")
     assert [one.name for one in session.get_outputs()] == ["prediction"]
     rows = load_file(workload.prepared / "validation.safetensors")
     target = rows.pop("target")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gristmill.evaluation.metrics import Floats
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import content_sha256, file_sha256, read_json
+from gristmill.ground.onnx_runtime import open_session
 
 _CHUNK_ROWS = 1024
 
@@ -148,14 +149,8 @@ def _encode(model: Model, encoding: Encoding, rows: Any) -> dict[str, NDArray[An
 
 
 def _session(model: Model) -> Callable[[dict[str, NDArray[Any]]], Floats]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(model.folder / "model.onnx", options, providers=["CPUExecutionProvider"])
+        session = open_session(model.folder / "model.onnx")
     except Exception as error:  # ONNX Runtime's errors have no base of their own
         raise ModelAnswerError(f"ONNX Runtime cannot load model.onnx ({_one_line(error)})") from error
 

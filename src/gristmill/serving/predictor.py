@@ -16,6 +16,7 @@ import numpy as np
 
 from gristmill.ground.errors import GristmillError
 from gristmill.ground.files import content_sha256, read_json
+from gristmill.ground.onnx_runtime import open_session
 
 
 class ModelError(GristmillError):
@@ -141,14 +142,7 @@ def _load(onnx: bytes, contract: dict[str, Any], manifest: dict[str, Any]) -> Pr
 
 
 def _session(onnx: bytes) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    session = open_session(onnx)
 
     def run(inputs: dict[str, np.ndarray]) -> np.ndarray:
         output: np.ndarray = session.run(None, inputs)[0]

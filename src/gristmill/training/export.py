@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gristmill.ground.errors import GristmillError
+from gristmill.ground.onnx_runtime import open_session
 from gristmill.training.prepared import Split
 
 TOLERANCE = 1e-4
@@ -72,11 +72,7 @@ def export(folder: Path, model: nn.Module, contract: dict[str, Any], rows: Split
 
 def predict_onnx(path: Path, inputs: dict[str, Tensor]) -> np.ndarray[Any, Any]:
     """Ask the ONNX model, on one thread as in production."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    (answer,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+    (answer,) = open_session(path).run(None, {name: value.numpy() for name, value in inputs.items()})
     return np.asarray(answer)
 
 
