@@ -19,6 +19,7 @@ from rich.table import Table
 
 from benchmarks.client import Load, Question, has_client, load
 from benchmarks.figures import tell, tell_median
+from benchmarks.parts import tell_parts
 from benchmarks.rivals.installed import NotInstalledError
 from benchmarks.rivals.model import one_image
 from benchmarks.servers import (
@@ -79,6 +80,7 @@ def main() -> None:
             tell_server(server.name, rounds[server.name], scale)
         if not scale.only_ours:
             tell_ratios(rounds)
+            tell_parts(servers[0], folder)
         failed = sum(one.failed for name in rounds for each in rounds[name] for one in each.loads.values())
         tell("requests that failed, of all servers", failed, "", "<= 0")
 

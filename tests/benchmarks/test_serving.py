@@ -12,6 +12,7 @@ import psutil
 import pytest
 from benchmarks.client import Load, Question, has_client, load
 from benchmarks.figures import figures_in
+from benchmarks.parts import shares
 from benchmarks.rivals.model import CONTRACT, one_image
 from benchmarks.scratch import ROOT
 from benchmarks.servers import IMAGE, Running, Server, running, under_uvicorn
@@ -104,3 +105,22 @@ def test_without_the_client_it_says_so_and_measures_nothing(tmp_path: Path) -> N
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert "`wrk` is not installed" in done.stdout
     assert figures_in(done.stdout) == []
+
+
+def test_a_stack_belongs_to_the_innermost_part_that_it_holds() -> None:
+    answering = (
+        "main (uvicorn/main.py:1);Guard._pass (gristmill/serving/guard.py:1);answer (gristmill/serving/app.py:1)"
+    )
+    stacks = [
+        "Thread.run (threading.py:1);RequestLog._write_on (gristmill/serving/request_log.py:1) 5",
+        f"{answering};run (onnxruntime/capi/session.py:1) 4",
+        f"{answering};Service.answer (gristmill/serving/service.py:1) 2",
+        "main (uvicorn/main.py:1);Guard._read (gristmill/serving/guard.py:1) 3",
+        "main (uvicorn/main.py:1) 1",
+    ]
+    assert shares(stacks) == {
+        "the model in ONNX Runtime": 0.4,
+        "the guard: headers, body, decoding": 0.3,
+        "labels, stamp, encoding": 0.2,
+        "uvicorn: reading, and the event loop": 0.1,
+    }
