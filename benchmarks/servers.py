@@ -31,7 +31,7 @@ from gristmill.stages.package import package
 _START_S, _END_S = 120, 10
 IMAGE = Question(orjson.dumps({"images": one_image().tolist()}))
 _TENSOR = Question(orjson.dumps({"inputs": one_image().tolist()}))
-_PATHS = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+_PYTHONPATH = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
 _UVICORN = ("--host", HOST, "--log-level", "warning", "--no-access-log")
 
 
@@ -87,7 +87,7 @@ def running(server: Server) -> Iterator[Running]:
             process = subprocess.Popen(
                 [*dying_with_caller(), *server.command(port)],
                 cwd=folder,
-                env={**os.environ, **server.environment, "PYTHONPATH": _PATHS},
+                env={**os.environ, **server.environment, "PYTHONPATH": _PYTHONPATH},
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -232,7 +232,7 @@ def on_mlflow(model: Path, folder: Path) -> Server:
     environment = {**_with_model(model), "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     subprocess.run(
         [python, "-c", save],
-        env={**os.environ, **environment, "PYTHONPATH": _PATHS},
+        env={**os.environ, **environment, "PYTHONPATH": _PYTHONPATH},
         cwd=folder,
         stdout=sys.stderr,
         check=True,

@@ -230,7 +230,7 @@ def test_with_loopback_alone_a_turn_succeeds_and_sends_nothing_elsewhere(lonely_
 
 
 def test_onnx_runtime_gave_the_machine_no_id(turn: Watched) -> None:
-    # What it sends goes past the audit hook, and first waits longer than a stage lives; but then it keeps an id here.
+    # What it sends goes past the audit hook; but before it sends anything it keeps an id.
     assert [path for path in (turn.records.parent / "cache").rglob("*") if "onnxruntime" in path.name] == []
 
 
