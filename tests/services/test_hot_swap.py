@@ -35,8 +35,14 @@ def test_swaps_fail_no_request_and_each_answer_is_that_of_its_version(
     with Hammer(f"{running.url}/predict", BODY) as hammer:
         for number in range(1, N_SWAPS + 1):
             hammer.wait_for(number * N_REQUESTS // (N_SWAPS + 1))
-            point_at(running.root, next(following))
+            point_at(running.root, bundle := next(following))
             swapped_at.append(time.monotonic())
+            version = read_json(bundle / "deployment.json")["version"]
+            while (
+                hammer.answers[-1].content["version"] != version
+            ):  # else the next swap may come before this one is seen
+                assert time.monotonic() - swapped_at[-1] < 60
+                time.sleep(0.01)
         hammer.wait_for(N_REQUESTS)
     assert hammer.faults == []
     assert {answer.status for answer in hammer.answers} == {200}
